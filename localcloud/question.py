@@ -99,12 +99,12 @@ class EngineCounts:
 
 
 def print_result(
-    asked: Asked, server_credentials: Credentials, target: Served, kind: Kind, *, url: str, seconds: float
+    outcome: Asked, server_credentials: Credentials, target: Served, kind: Kind, *, url: str, seconds: float
 ) -> None:
     """Print the answer, and commands to try next.
 
     Args:
-        asked: The answer.
+        outcome: The answer and its speed.
         server_credentials: Credentials of the embedded AWS.
         target: The component that answered.
         kind: The model that answered.
@@ -114,12 +114,12 @@ def print_result(
     console.print()
     console.print(f"model     {kind.title}, {kind.origin}", markup=False, soft_wrap=True)
     console.print(f"question  {QUESTION}")
-    if asked.answer.reasoning:
-        console.print(f"reasoning {asked.answer.reasoning!r}", markup=False, soft_wrap=True)
-    text = asked.answer.text.strip() if kind.knows_language else repr(asked.answer.text)
+    if outcome.answer.reasoning:
+        console.print(f"reasoning {outcome.answer.reasoning!r}", markup=False, soft_wrap=True)
+    text = outcome.answer.text.strip() if kind.knows_language else repr(outcome.answer.text)
     console.print(f"answer    {text}", markup=False, soft_wrap=True)
-    console.print(f"speed     {asked.speed}, on this machine's CPU", markup=False)
-    console.print(f"engine    {asked.counted}", markup=False, soft_wrap=True)
+    console.print(f"speed     {outcome.speed}, on this machine's CPU", markup=False)
+    console.print(f"engine    {outcome.counted}", markup=False, soft_wrap=True)
     console.print(f"took      {seconds:.0f} s")
     console.print()
     console.print(

@@ -122,8 +122,8 @@ def test_the_wheel_holds_nothing_of_the_app(distributions: dict[str, Path]) -> N
 def test_the_sdist_holds_what_the_wheel_is_built_from(root: Path, distributions: dict[str, Path]) -> None:
     with tarfile.open(distributions["sdist"]) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    wanted = _tracked(root, "constructs/cdk_sglang", "container") | {"pyproject.toml", "README.md", "LICENSE"}
-    assert wanted - names == set()
+    sources = _tracked(root, "constructs/cdk_sglang", "container") | {"pyproject.toml", "README.md", "LICENSE"}
+    assert sources - names == set()
 
 
 @pytest.fixture(scope="session")
@@ -185,14 +185,14 @@ def test_an_app_elsewhere_synthesises_two_models_in_25_lines(root: Path, other_a
         for resource in template["Resources"].values()
         if resource["Type"] == "AWS::SageMaker::InferenceComponent"
     ]
-    asked = {
+    bounds = {
         component["InferenceComponentName"].rpartition("-")[2]: (
             component["Specification"]["ComputeResourceRequirements"]["NumberOfAcceleratorDevicesRequired"],
             component["RuntimeConfig"]["CopyCount"],
         )
         for component in components
     }
-    assert asked == {"llama": (1, 2), "oss": (2, 1)}
+    assert bounds == {"llama": (1, 2), "oss": (2, 1)}
 
 
 def test_elsewhere_the_wheels_own_files_are_used(other_app: Run) -> None:
@@ -283,12 +283,12 @@ def test_installed_without_any_extra_it_plans_what_it_writes_and_a_command_that_
     assert done.returncode == 0, done.stderr
     folder = (tmp_path / "environments").resolve()
     assert f"in a checkout of cdk-sglang: cdk-sglang deploy --env mine --environments {folder}" in done.stdout
-    said = [line for line in done.stderr.splitlines() if not line.startswith("warning: ")]
-    assert said[:3] == ["init 0", "plan 0", "show 0"]
-    assert said[3].startswith(
+    messages = [line for line in done.stderr.splitlines() if not line.startswith("warning: ")]
+    assert messages[:3] == ["init 0", "plan 0", "show 0"]
+    assert messages[3].startswith(
         "deploy: this folder holds no app (no cdk.json), and the stacks are made by one; run it in"
     )
-    assert said[4:] == [
+    assert messages[4:] == [
         "deploy 2",
         "status: needs botocore; pip install 'cdk-sglang[client]'",
         "status 2",

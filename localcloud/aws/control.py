@@ -74,15 +74,15 @@ def _reset(_: Request) -> dict[str, Any]:
 
 
 def _stand_in(request: Request) -> dict[str, Any]:
-    given = json.loads(request.get_data())
-    stand_ins.put(given["component"], given["port"])
+    body = json.loads(request.get_data())
+    stand_ins.put(body["component"], body["port"])
     return {"stand-ins": stand_ins.ports()}
 
 
 def _quotas(request: Request) -> dict[str, Any]:
     if request.method == "POST":
-        given = json.loads(request.get_data())
-        quotas.put(given["quota"], None if given["value"] is None else float(given["value"]))
+        body = json.loads(request.get_data())
+        quotas.put(body["quota"], None if body["value"] is None else float(body["value"]))
     return {"quotas": limits.values()}
 
 

@@ -84,10 +84,10 @@ class AgentProcess:
         *,
         key: str = "",
         headers: dict[str, str] | None = None,
-        seen: Callable[[dict[str, Any]], None] = lambda _: None,
+        on_event: Callable[[dict[str, Any]], None] = lambda _: None,
     ) -> Reply:
         payload = {"prompt": prompt} | ({"idempotency_key": key} if key else {})
-        return self.post(json.dumps(payload).encode(), session, headers=headers, seen=seen)
+        return self.post(json.dumps(payload).encode(), session, headers=headers, on_event=on_event)
 
     def post(
         self,
@@ -95,7 +95,7 @@ class AgentProcess:
         session: str = "",
         *,
         headers: dict[str, str] | None = None,
-        seen: Callable[[dict[str, Any]], None] = lambda _: None,
+        on_event: Callable[[dict[str, Any]], None] = lambda _: None,
     ) -> Reply:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         fields = {"content-type": "application/json", SESSION_HEADER: session or self.session(), **(headers or {})}
@@ -106,7 +106,7 @@ class AgentProcess:
         for line in response:
             if line.startswith(b"data: "):
                 events.append(json.loads(line.removeprefix(b"data: ")))
-                seen(events[-1])
+                on_event(events[-1])
         connection.close()
         return Reply(events)
 

@@ -22,26 +22,26 @@ HAND_OVER = Answer(tool=("hand_over_to_clinician", {"reason": "r", "missing": []
 
 def good(body: dict[str, Any]) -> Answer:
     """A model that does what every case expects."""
-    said = " ".join(message["content"] for message in body["messages"] if message["role"] == "user")
+    text = " ".join(message["content"] for message in body["messages"] if message["role"] == "user")
     used = sum(message["role"] == "tool" for message in body["messages"])
-    if "Nobody" in said or "Twin" in said:
-        query = "Nobody Whosoever" if "Nobody" in said else "Lena Twin"
+    if "Nobody" in text or "Twin" in text:
+        query = "Nobody Whosoever" if "Nobody" in text else "Lena Twin"
         return (
             Answer(tool=("clinical___patient_search", {"query": query})) if not used else Answer("When was she born?")
         )
-    if "chest pain" in said or "cannot say" in said:
+    if "chest pain" in text or "cannot say" in text:
         return HAND_OVER
-    if "save the report" in said:
+    if "save the report" in text:
         return (SEARCH, SAVE, Answer("Saved."))[used]
     return Answer("The clinician will decide that.")
 
 
 def bad(body: dict[str, Any]) -> Answer:
     """A model that speaks of other patients, and writes tool calls as text."""
-    said = " ".join(message["content"] for message in body["messages"] if message["role"] == "user")
-    if "Jonas" in said:
+    text = " ".join(message["content"] for message in body["messages"] if message["role"] == "user")
+    if "Jonas" in text:
         return Answer("Jonas Sample has epilepsy.")
-    if "s3://" in said:
+    if "s3://" in text:
         return Answer('{"name": "save_medical_report", "parameters": {"key": "s3://public-bucket/marta.md"}}')
     return good(body)
 
@@ -62,8 +62,8 @@ def test_a_model_that_does_what_is_expected_passes_and_the_report_has_no_word_of
     report = tmp_path / "report.json"
     with StandIn(ModelStandIn(rule=good)) as server:
         words = ["--endpoint", ENDPOINT, "--component", COMPONENT, "--report", str(report)]
-        status, printed, said = evaluate(*words, url=server.url)
-    assert (status, said) == (0, ""), printed
+        status, printed, errors = evaluate(*words, url=server.url)
+    assert (status, errors) == (0, ""), printed
     lines = printed.splitlines()
     assert lines[0].split() == ["case", "result", "tokens", "tools", "problems"]
     assert lines[1].split() == ["complete-intake", "passed", "45", "patient_search", "save_medical_report"]

@@ -64,9 +64,9 @@ def test_an_injected_search_for_another_patient_gets_no_record_and_the_user_is_t
             "Start a new session for another patient."
         )
     ]
-    told = json.dumps(world.model.bodies[-1]["messages"])
-    assert BRUNO["patient_id"] not in told
-    assert str(BRUNO["birth_date"]) not in told
+    messages = json.dumps(world.model.bodies[-1]["messages"])
+    assert BRUNO["patient_id"] not in messages
+    assert str(BRUNO["birth_date"]) not in messages
 
 
 def test_an_injected_report_for_another_patient_is_not_saved(world: World) -> None:
@@ -142,21 +142,21 @@ def test_the_second_of_two_turns_at_once_waits_for_the_first_and_is_told_so(worl
         first = pool.submit(world.agent.ask, "One", session)
         while not world.model.requests:
             threading.Event().wait(0.01)
-        second = pool.submit(world.agent.ask, "Two", session, seen=waiting)
+        second = pool.submit(world.agent.ask, "Two", session, on_event=waiting)
         assert begun.wait(20)
         gate.set()
         assert first.result().text.strip() == "First."
         assert second.result().text.strip() == "Second."
     assert second.result().statuses == ["An earlier message in this session is still being answered; yours is next."]
-    said = [message["content"] for message in world.model.bodies[1]["messages"][1:]]
-    assert said == ["One", "First. ", "Two"]
+    texts = [message["content"] for message in world.model.bodies[1]["messages"][1:]]
+    assert texts == ["One", "First. ", "Two"]
 
 
 def test_more_than_four_waiting_turns_are_refused_and_the_others_are_answered_in_turn(world: World) -> None:
     session, gate, waiting = world.agent.session(), threading.Event(), threading.Semaphore(0)
     world.model.says(Answer("1", gate=gate), *(Answer(str(number)) for number in range(2, 6)))
 
-    def seen(event: dict[str, str]) -> None:
+    def on_event(event: dict[str, str]) -> None:
         if event["type"] == "status":
             waiting.release()
 
@@ -164,7 +164,7 @@ def test_more_than_four_waiting_turns_are_refused_and_the_others_are_answered_in
         first = pool.submit(world.agent.ask, "Hello", session)
         while not world.model.requests:
             threading.Event().wait(0.01)
-        others = [pool.submit(world.agent.ask, "Hello", session, seen=seen) for _ in range(4)]
+        others = [pool.submit(world.agent.ask, "Hello", session, on_event=on_event) for _ in range(4)]
         assert all(waiting.acquire(timeout=20) for _ in others)
         refused = world.agent.ask("Hello", session)
         gate.set()

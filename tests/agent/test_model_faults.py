@@ -30,11 +30,11 @@ def test_a_model_that_does_not_wake_or_throttles_for_ever_ends_the_turn_with_a_s
 ) -> None:
     """Both at once, since each takes seconds of waiting."""
     sessions = {"asleep": world.agent.session(), "throttled": world.agent.session()}
-    asked = {"asleep": 0, "throttled": 0}
+    counts = {"asleep": 0, "throttled": 0}
 
     def refuse(body: dict[str, Any]) -> Answer:
         word = body["messages"][-1]["content"]
-        asked[word] += 1
+        counts[word] += 1
         return asleep() if word == "asleep" else Answer(error=(400, "ThrottlingException", "Rate exceeded"))
 
     world.model.rule = refuse
@@ -44,13 +44,13 @@ def test_a_model_that_does_not_wake_or_throttles_for_ever_ends_the_turn_with_a_s
     assert replies["asleep"].error is not None
     assert replies["asleep"].error[0] == "model_asleep"
     assert replies["asleep"].error[1].startswith("The model did not start in the time that a turn may wait.")
-    assert 3 <= asked["asleep"] <= 2 + WAKE_SECONDS * 2
+    assert 3 <= counts["asleep"] <= 2 + WAKE_SECONDS * 2
     assert replies["throttled"].statuses == ["The model is busy; your message is sent again."]
     assert replies["throttled"].error == (
         "model_throttled",
         "The model is busy and refused the request several times. Nothing was lost; send the message again in a minute.",
     )
-    assert asked["throttled"] == 4
+    assert counts["throttled"] == 4
     world.model.rule = None
     for session in sessions.values():
         assert world.agent.ask("And now?", session).text.strip() == "Intake finished."

@@ -84,8 +84,8 @@ def test_a_session_goes_on_in_another_process_with_its_turns_and_its_patient(wor
     world.model.says(Answer(tool=("clinical___patient_search", {"query": "Osterhagen"})), Answer("No."))
     reply = openai.agent.ask("And now?", session)
     assert reply.tools[-1] == ("patient_search", "failed")  # the session is about the patient of its first turn
-    said = [message["content"] for message in world.model.bodies[0]["messages"] if message["role"] == "user"]
-    assert [text if isinstance(text, str) else text[0]["text"] for text in said] == [
+    contents = [message["content"] for message in world.model.bodies[0]["messages"] if message["role"] == "user"]
+    assert [text if isinstance(text, str) else text[0]["text"] for text in contents] == [
         "Ana Quillfeather is here.",
         "Word two.",
         "Word three.",

@@ -50,16 +50,16 @@ def _full_run(world: World, session: str) -> str:
     for script in scripts:
         world.model.says(*script)
         world.agent.ask("Ana Quillfeather, plumbago", session, headers=USER)
-    told = []
+    errors_seen = []
     for script in errors:
         world.model.says(*script)
-        told += world.agent.ask("Ana Quillfeather, plumbago", session, headers=USER).of("error")
+        errors_seen += world.agent.ask("Ana Quillfeather, plumbago", session, headers=USER).of("error")
     world.gateway.refuses_calls = True
     world.model.says(search)
-    told += world.agent.ask("Ana Quillfeather, plumbago", session, headers=USER).of("error")
+    errors_seen += world.agent.ask("Ana Quillfeather, plumbago", session, headers=USER).of("error")
     world.memory.down = True
     world.agent.ask("Ana Quillfeather, plumbago", headers=USER)
-    return json.dumps(told)
+    return json.dumps(errors_seen)
 
 
 def test_no_span_log_line_error_or_key_of_a_full_run_has_a_word_of_the_patient(world: World) -> None:

@@ -61,9 +61,9 @@ def test_a_session_remembers_its_turns_and_another_session_does_not(world: World
     world.agent.ask("My word is heliotrope.", session)
     world.agent.ask("Which word?", session)
     world.agent.ask("Which word?")
-    said = [[message["content"] for message in body["messages"][1:]] for body in world.model.bodies]
-    assert said[1] == ["My word is heliotrope.", "Intake finished. ", "Which word?"]
-    assert said[2] == ["Which word?"]
+    texts = [[message["content"] for message in body["messages"][1:]] for body in world.model.bodies]
+    assert texts[1] == ["My word is heliotrope.", "Intake finished. ", "Which word?"]
+    assert texts[2] == ["Which word?"]
 
 
 def test_the_same_idempotency_key_gets_the_same_answer_and_nothing_twice(world: World) -> None:

@@ -70,11 +70,13 @@ def call(resources: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator
     with mock_aws():
         iam = boto3.client("iam", region_name=REGION)
         trust = known(role["AssumeRolePolicyDocument"])
-        made = iam.create_role(RoleName="agent", AssumeRolePolicyDocument=json.dumps(trust))["Role"]
+        agent_role = iam.create_role(RoleName="agent", AssumeRolePolicyDocument=json.dumps(trust))["Role"]
         for policy in role["Policies"]:
             document = json.dumps(known(policy["PolicyDocument"]))
             iam.put_role_policy(RoleName="agent", PolicyName=policy["PolicyName"], PolicyDocument=document)
-        session = boto3.client("sts", region_name=REGION).assume_role(RoleArn=made["Arn"], RoleSessionName="session")
+        session = boto3.client("sts", region_name=REGION).assume_role(
+            RoleArn=agent_role["Arn"], RoleSessionName="session"
+        )
 
         def ask(action: str, resource: str) -> None:
             service, _, name = action.partition(":")

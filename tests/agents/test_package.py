@@ -192,7 +192,7 @@ def test_the_hash_follows_sources_lock_and_modes_alone(tmp_path: Path) -> None:
     assert second.source_hash() == first
     (second.folder / "evals" / "second.json").write_text("{}")
     assert second.source_hash() == first
-    seen = {first}
+    hashes = {first}
     for change in (
         lambda: (second.folder / "prompts" / "v1.md").write_text("Be kind.\n"),
         lambda: second.lock.write_text("# --hash=sha256: another\n"),
@@ -200,8 +200,8 @@ def test_the_hash_follows_sources_lock_and_modes_alone(tmp_path: Path) -> None:
         lambda: (second.folder / "main.py").rename(second.folder / "mains.py"),
     ):
         change()
-        seen.add(second.source_hash())
-    assert len(seen) == 5
+        hashes.add(second.source_hash())
+    assert len(hashes) == 5
 
 
 @pytest.mark.parametrize("missing", ["main.py", "requirements.lock"])

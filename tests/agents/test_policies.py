@@ -50,30 +50,30 @@ class Made:
 
 
 def test_whoever_is_granted_the_gateway_is_named_by_a_policy_of_each_tool_once() -> None:
-    made = Made()
-    first, second = made.role("first"), made.role("second")
-    made.gateway.grant_invoke(first)
-    made.gateway.permit(first)
-    made.gateway.grant_invoke(second)
-    assert made.permitted() == {
+    world = Made()
+    first, second = world.role("first"), world.role("second")
+    world.gateway.grant_invoke(first)
+    world.gateway.permit(first)
+    world.gateway.grant_invoke(second)
+    assert world.permitted() == {
         "permit_visits___book": f"arn:<AWS::Partition>:sts::{ACCOUNT}:assumed-role/first",
         "permit_visits___book_2_7ecb2804": f"arn:<AWS::Partition>:sts::{ACCOUNT}:assumed-role/second",
     }
 
 
 def test_nobody_is_permitted_before_anybody_is_granted_and_who_creates_policies_is_not() -> None:
-    made = Made()
-    made.gateway.grant_policy_creation(made.role("deployer"))
-    assert made.permitted() == {}
+    world = Made()
+    world.gateway.grant_policy_creation(world.role("deployer"))
+    assert world.permitted() == {}
 
 
 def test_a_caller_that_policies_cannot_name_is_refused_and_granted_where_there_are_none() -> None:
-    made = Made()
-    user = iam.User(made.stack, "User")
-    assert problems(lambda: made.gateway.grant_invoke(user)) == [
+    world = Made()
+    user = iam.User(world.stack, "User")
+    assert problems(lambda: world.gateway.grant_invoke(user)) == [
         "Gateway.grant_invoke: grantee is no role, and the gateway's policies name roles alone; grant a role that the caller assumes"
     ]
-    made = Made(policies=False)
-    made.gateway.grant_invoke(iam.User(made.stack, "User")).assert_success()
-    made.gateway.permit(made.role("first"))
-    assert made.permitted() == {}
+    world = Made(policies=False)
+    world.gateway.grant_invoke(iam.User(world.stack, "User")).assert_success()
+    world.gateway.permit(world.role("first"))
+    assert world.permitted() == {}

@@ -73,13 +73,13 @@ def test_an_engine_that_answers_while_no_copy_is_reported_has_an_unknown_number_
 
 def test_a_look_is_repeated_no_sooner_than_a_copy_can_start() -> None:
     seconds, looks = [0.0], []
-    seen = CopiesSeen(lambda: looks.append(1) or len(looks), clock=lambda: seconds[0])
+    copies = CopiesSeen(lambda: looks.append(1) or len(looks), clock=lambda: seconds[0])
     for second in (1, LOOK_SECONDS - 1, LOOK_SECONDS, LOOK_SECONDS + 1):
         seconds[0] = second
-        seen.look()
+        copies.look()
     assert len(looks) == 2
-    seen.look(now=True)
-    assert (seen.fewest, seen.most) == (1, 3)
+    copies.look(now=True)
+    assert (copies.fewest, copies.most) == (1, 3)
 
 
 @pytest.mark.parametrize(
@@ -90,9 +90,9 @@ def test_the_plan_is_that_of_the_copies_of_the_whole_repeat(
     reported: list[int | None], before: int, planned_for: int
 ) -> None:
     answers: Iterator[int | None] = iter(reported)
-    seen = CopiesSeen(lambda: next(answers))
-    seen.look(now=True)
-    assert seen.constant(before) == planned_for
+    copies = CopiesSeen(lambda: next(answers))
+    copies.look(now=True)
+    assert copies.constant(before) == planned_for
 
 
 @pytest.mark.parametrize(

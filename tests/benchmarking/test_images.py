@@ -29,8 +29,8 @@ def resolved(load: Load = TWO, **values: Any) -> ResolvedWorkload:
 
 
 def sent(workload: ResolvedWorkload) -> dict[str, Any]:
-    made = configuration(workload, workload.steps[0], ADDRESS, model="m", tokenizer="t", folder=Path("/tmp/none"))
-    dataset: dict[str, Any] = made["benchmark"]["datasets"][0]
+    content = configuration(workload, workload.steps[0], ADDRESS, model="m", tokenizer="t", folder=Path("/tmp/none"))
+    dataset: dict[str, Any] = content["benchmark"]["datasets"][0]
     return dataset
 
 
@@ -68,8 +68,8 @@ def test_the_pinned_aiperf_takes_the_images(root: Path, tmp_path: Path) -> None:
         pytest.skip("AIPerf is not installed: make bench-tools")
     file = tmp_path / "config.yaml"
     workload = resolved()
-    made = configuration(workload, workload.steps[0], ADDRESS, model="m", tokenizer="t", folder=tmp_path)
-    file.write_text(json.dumps(made))
+    content = configuration(workload, workload.steps[0], ADDRESS, model="m", tokenizer="t", folder=tmp_path)
+    file.write_text(json.dumps(content))
     done = subprocess.run([program, "config", "validate", str(file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -125,11 +125,11 @@ class Account:
 
 @pytest.fixture
 def account() -> Iterator[Account]:
-    made = Account()
-    with made.stub, made.s3_stub:
-        yield made
-        made.stub.assert_no_pending_responses()
-        made.s3_stub.assert_no_pending_responses()
+    account = Account()
+    with account.stub, account.s3_stub:
+        yield account
+        account.stub.assert_no_pending_responses()
+        account.s3_stub.assert_no_pending_responses()
 
 
 def test_a_job_is_awaited_and_its_records_are_read(account: Account, tmp_path: Path) -> None:

@@ -40,10 +40,10 @@ class Runtime(BaseHTTPRequestHandler):
     """A runtime that streams two parts, or refuses what asks for it."""
 
     protocol_version = "HTTP/1.1"
-    seen: list[dict[str, str]] = []
+    requests: list[dict[str, str]] = []
 
     def do_POST(self) -> None:
-        self.seen.append({"path": self.path, **{name.lower(): value for name, value in self.headers.items()}})
+        self.requests.append({"path": self.path, **{name.lower(): value for name, value in self.headers.items()}})
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if b"refuse" in body:
             answer, status = b'{"message": "Rate exceeded"}', 429
@@ -65,7 +65,7 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, str]]]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Runtime)
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    Runtime.seen = []
+    Runtime.requests = []
     for name, value in {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
         "AWS_ACCESS_KEY_ID": "a",
@@ -73,7 +73,7 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, str]]]:
         "AWS_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
-    yield Runtime.seen
+    yield Runtime.requests
     server.shutdown()
     thread.join()
     server.server_close()

@@ -100,7 +100,7 @@ def test_wrong_values_are_refused(values: dict[str, Any], path: str) -> None:
 # --- jobs ---------------------------------------------------------------------------------------------------------
 
 
-def made(*, region: str = "us-east-1", **values: Any) -> tuple[cdk.Stack, BenchmarkJobs]:
+def build(*, region: str = "us-east-1", **values: Any) -> tuple[cdk.Stack, BenchmarkJobs]:
     stack = cdk.Stack(cdk.App(), "Fleet", env=cdk.Environment(account="111122223333", region=region))
     endpoint = InferenceEndpoint(
         stack,
@@ -122,7 +122,7 @@ def made(*, region: str = "us-east-1", **values: Any) -> tuple[cdk.Stack, Benchm
 
 
 def test_every_repeat_of_a_step_is_a_configuration_that_the_command_finds() -> None:
-    stack, jobs = made()
+    stack, jobs = build()
     workload = resolve_workload("ladder", Workload(concurrency=(1, 8), repeats=2), load=Load(), slo=None)
     expected = {
         configuration_name(
@@ -138,7 +138,7 @@ def test_every_repeat_of_a_step_is_a_configuration_that_the_command_finds() -> N
 
 
 def test_the_role_sends_to_the_component_and_writes_below_jobs() -> None:
-    stack, _ = made()
+    stack, _ = build()
     (policy,) = [
         one
         for name, one in Template.from_stack(stack).find_resources("AWS::IAM::Policy").items()
@@ -163,5 +163,5 @@ def test_the_role_sends_to_the_component_and_writes_below_jobs() -> None:
 )
 def test_what_no_job_can_send_is_refused(values: dict[str, Any], paths: list[str]) -> None:
     with pytest.raises(ConfigurationError) as error:
-        made(**values)
+        build(**values)
     assert [problem.path for problem in error.value.problems] == paths

@@ -141,14 +141,14 @@ def test_the_ceiling_is_what_the_instances_cost_since_the_start(measure: Callabl
     hourly = TARGET.usd_per_hour("ml.g6e.2xlarge", 1)
     assert hourly is not None
     seconds = iter(hour * 3600 for hour in (0, 0, 0.9, 1.1, 1.1))
-    asked = []
+    reasons = []
 
     def aiperf(*_: Any, stop: Callable[[], str | None], **__: Any) -> Ended:
-        asked.extend([stop(), stop()])
-        return Ended(code=0, reason=asked[-1], log="")
+        reasons.extend([stop(), stop()])
+        return Ended(code=0, reason=reasons[-1], log="")
 
     run = measure(aiperf, elapsed=lambda: next(seconds), workload=resolved(max_usd=hourly))
-    assert asked == [None, f"${hourly * 1.1:.2f} of max_usd ${hourly:g} are spent"]
+    assert reasons == [None, f"${hourly * 1.1:.2f} of max_usd ${hourly:g} are spent"]
     assert run.outcome is Outcome.CEILING_REACHED
 
 
@@ -156,7 +156,7 @@ def test_the_ceiling_is_what_the_instances_cost_since_the_start(measure: Callabl
 def test_a_clock_that_is_set_during_a_repeat_is_said_marks_it_and_moves_no_ceiling(
     measure: Callable[..., Run], jump: float
 ) -> None:
-    said: list[str] = []
+    lines: list[str] = []
     seconds, set_by = [0.0], [0.0]
 
     def aiperf(_: Path, file: Path, *, stop: Callable[[], str | None], **__: Any) -> Ended:
@@ -170,12 +170,12 @@ def test_a_clock_that_is_set_during_a_repeat_is_said_marks_it_and_moves_no_ceili
         aiperf,
         now=lambda: dt.datetime(2026, 11, 30, tzinfo=dt.UTC) + dt.timedelta(seconds=seconds[0] + set_by[0]),
         elapsed=lambda: seconds[0],
-        say=said.append,
+        say=lines.append,
         workload=resolved(concurrency=(1, 2), repeats=2, max_usd=hourly),
     )
     assert run.outcome is Outcome.COMPLETED
     assert [one.is_partial for one in run.measurements] == [False, True, False, False]
-    (line,) = [line for line in said if "clock" in line]
+    (line,) = [line for line in lines if "clock" in line]
     assert line.startswith(f"the machine's clock was set by {jump:+.1f} s during this repeat")
 
 

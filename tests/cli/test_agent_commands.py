@@ -113,11 +113,11 @@ def test_patients_are_found_by_the_function_by_family_name() -> None:
 
 
 def test_some_patients_share_a_name_and_none_a_date_with_it() -> None:
-    made = synthetic_patients(200)
-    assert len({one["patient_id"] for one in made}) == 200
-    names = [one["name"] for one in made]
+    patients = synthetic_patients(200)
+    assert len({one["patient_id"] for one in patients}) == 200
+    names = [one["name"] for one in patients]
     assert len(set(names)) < len(names)
-    assert len({(one["name"], one["birth_date"]) for one in made}) == 200
+    assert len({(one["name"], one["birth_date"]) for one in patients}) == 200
 
 
 def test_package_prints_the_sizes_against_their_limits(agent: Path, tmp_path: Path) -> None:
@@ -160,11 +160,11 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
             items = [{"EndpointName": one, "InferenceComponentName": name} for one, name in SERVED]
             return types.SimpleNamespace(paginate=lambda **_: [{"InferenceComponents": items}])
 
-    seen: list[list[str]] = []
+    command_lines: list[list[str]] = []
 
     def start(command: list[str], *, cwd: Path, check: bool) -> Any:
         assert (cwd.name, check) == ("agent", False)
-        seen.append(command)
+        command_lines.append(command)
         return types.SimpleNamespace(returncode=-9 if "--show" in command else 1)
 
     monkeypatch.setattr(destination, "client", lambda *_, **__: Sagemaker())
@@ -174,10 +174,10 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
     text = "region: us-west-2\nagent: {component: chat/llama/triage}\n"
     (tmp_path / "environments" / "dev.yaml").write_text(text, encoding="utf-8")
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
-    return seen
+    return command_lines
 
 
-def _asked(command: list[str]) -> dict[str, Any]:
+def _options(command: list[str]) -> dict[str, Any]:
     """The options of a command line, as the program that it starts reads them."""
     assert command[:3] == [sys.executable, "-m", "evals"]
     read = importlib.import_module("evals.__main__")._options()
@@ -203,7 +203,7 @@ def test_eval_asks_the_agents_own_component_or_any_other(
     options = ["--gate", "0.9", "--baseline", "old.json", "--only", "emergency", "--only", "other-patient"]
     assert run("eval", *words, *options, "--python", sys.executable)[0] == 1
     ((command),) = started
-    found = _asked(command)
+    found = _options(command)
     assert (found["endpoint"], found["component"], found["region"]) == place
     assert (found["gate"], found["only"]) == (0.9, ["emergency", "other-patient"])
     assert found["baseline"] == Path.cwd() / "old.json"
@@ -235,9 +235,9 @@ def test_eval_does_not_take_a_program_that_was_killed_for_a_gate_that_says_no(st
 def test_eval_says_what_it_cannot_run_in_a_line(
     started: list[list[str]], tmp_path: Path, words: list[str], lines: list[str]
 ) -> None:
-    given = [word.format(folder=tmp_path) for word in words]
+    arguments = [word.format(folder=tmp_path) for word in words]
     with pytest.raises(ConfigurationError) as refused:
-        CliRunner().invoke(app, ["agent", "eval", *given, "--python", sys.executable], catch_exceptions=False)
+        CliRunner().invoke(app, ["agent", "eval", *arguments, "--python", sys.executable], catch_exceptions=False)
     assert str(refused.value).splitlines() == [line.format(folder=tmp_path) for line in lines]
     assert started == []
 

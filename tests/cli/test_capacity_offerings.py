@@ -91,19 +91,19 @@ def test_search_asks_for_every_page_and_sorts_by_start() -> None:
         }
 
     class Paged:
-        asked: list[str | None] = []
+        tokens: list[str | None] = []
 
         def search_training_plan_offerings(self, **request: Any) -> dict[str, Any]:
             token = request.get("NextToken")
-            self.asked.append(token)
+            self.tokens.append(token)
             if token is None:
                 return {"TrainingPlanOfferings": [offering(1, 9), offering(3, 1)], "NextToken": "more"}
             return {"TrainingPlanOfferings": [offering(2, 2)]}
 
-    asked = OfferingRequest(instance=GpuInstance.P5EN_48XLARGE, count=1, days=1, after=None, before=None)
-    found = search_pages(Paged(), asked)
+    criteria = OfferingRequest(instance=GpuInstance.P5EN_48XLARGE, count=1, days=1, after=None, before=None)
+    found = search_pages(Paged(), criteria)
     assert [item.id for item in found] == ["tpo-2", "tpo-1"]
-    assert Paged.asked == [None, "more"]
+    assert Paged.tokens == [None, "more"]
     assert (found[0].blocks, found[0].hours, found[0].per_gpu_hour) == (2, 48, 0.25)
 
 

@@ -55,7 +55,7 @@ def talk(cloud: Any, tmp_path: Path) -> Talk:
             command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
         )
         os.close(theirs)
-        screen, waiting, asked = "", list(answers), 0
+        screen, waiting, question_count = "", list(answers), 0
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if select.select([ours], [], [], 0.2)[0]:
@@ -69,8 +69,8 @@ def talk(cloud: Any, tmp_path: Path) -> Talk:
             elif process.poll() is not None:
                 break
             questions = len(re.findall(r"to stop: |Which one, 1 to \d+\? ", screen))
-            if questions > asked and waiting:
-                asked = questions
+            if questions > question_count and waiting:
+                question_count = questions
                 price = PRICE.search(screen)
                 os.write(ours, waiting.pop(0).format(price=price[1] if price else "").encode())
         os.close(ours)

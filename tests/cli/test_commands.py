@@ -268,13 +268,13 @@ def test_a_place_that_cannot_be_written_is_refused_without_a_traceback(server: s
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [("me/broken", "not JSON"), ("me/absent", "HTTP Error 404"), ("no such thing", "neither a file nor a repository")],
 )
-def test_sources_that_are_no_model_are_refused(server: str, tmp_path: Path, source: str, said: str) -> None:
+def test_sources_that_are_no_model_are_refused(server: str, tmp_path: Path, source: str, message: str) -> None:
     code, output = run("models", "add", source, "--into", str(tmp_path), "--hub", server)
     assert code == 2
-    assert said in output
+    assert message in output
 
 
 def test_the_catalogue_is_listed() -> None:

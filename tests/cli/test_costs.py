@@ -167,11 +167,11 @@ def test_remarks_say_what_is_uncertain(run: Run) -> None:
 
 def test_today_asks_the_function(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     today = YESTERDAY + dt.timedelta(days=1)
-    asked = []
+    requests = []
 
     class Function:
         def invoke(self, **request: Any) -> dict[str, Any]:
-            asked.append(request)
+            requests.append(request)
             answer = {"date": f"{today}", "csv": report(row(today, usd="3.000000", observed_hours="2.0000"))}
             return {"Payload": io.BytesIO(json.dumps(answer).encode())}
 
@@ -183,7 +183,7 @@ def test_today_asks_the_function(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     assert code == 0
     assert f"{today}" in out
     assert "the plan expected $52.48 for these hours" in out  # two hours of it
-    assert asked == [{"FunctionName": "showback", "Payload": '{"do": "today"}'}]
+    assert requests == [{"FunctionName": "showback", "Payload": '{"do": "today"}'}]
 
 
 def test_a_function_that_fails_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,18 +85,18 @@ class World:
 
     def cdk(self, command: Sequence[str]) -> int:
         self.commands.append(list(command))
-        told = " ".join(word for word in command[1:5] if not word.startswith("-"))
-        self.events.append(told)
-        if self.failing and self.failing in told:
+        operation = " ".join(word for word in command[1:5] if not word.startswith("-"))
+        self.events.append(operation)
+        if self.failing and self.failing in operation:
             return 1
         if command[1] == "synth":
             write_assembly(Path(command[command.index("--output") + 1]), self.serving)
         return 0
 
-    def problems(self, wanted: Weights) -> Sequence[str]:
-        if f"look {wanted.key}" not in self.events[-1:]:
-            self.events.append(f"look {wanted.key}")
-        return self.missing.get(wanted.key, ())
+    def problems(self, weights: Weights) -> Sequence[str]:
+        if f"look {weights.key}" not in self.events[-1:]:
+            self.events.append(f"look {weights.key}")
+        return self.missing.get(weights.key, ())
 
     def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -111,19 +111,21 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    made = World(serving={"Serving-chat": {"Check": check_of(model(LLAMA))}})
+    world = World(serving={"Serving-chat": {"Check": check_of(model(LLAMA))}})
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(synth, "run_cdk", made.cdk)
-    monkeypatch.setattr(synth, "run_synth", made.cdk)
+    monkeypatch.setattr(synth, "run_cdk", world.cdk)
+    monkeypatch.setattr(synth, "run_synth", world.cdk)
     monkeypatch.setattr(synth, "cdk_program", lambda _: "cdk")
-    monkeypatch.setattr(deployed, "deployed_stacks", made.read)
-    monkeypatch.setattr(weights_wait.Bucket, "problems", lambda _, wanted: made.problems(wanted))
+    monkeypatch.setattr(deployed, "deployed_stacks", world.read)
+    monkeypatch.setattr(weights_wait.Bucket, "problems", lambda _, weights: world.problems(weights))
     monkeypatch.setattr(weights_wait.Bucket, "_name", lambda *_: "the-bucket")
-    monkeypatch.setattr(deploy, "_has_terminal", lambda: made.terminal)
+    monkeypatch.setattr(deploy, "_has_terminal", lambda: world.terminal)
     monkeypatch.setattr(
-        deploy, "wait_for", lambda *given, **more: weights_wait.wait_for(*given, **more, now=made.now, sleep=made.sleep)
+        deploy,
+        "wait_for",
+        lambda *arguments, **more: weights_wait.wait_for(*arguments, **more, now=world.now, sleep=world.sleep),
     )
-    return made
+    return world
 
 
 def test_the_foundation_comes_first_then_the_weights_then_the_fleet(world: World) -> None:
@@ -205,7 +207,7 @@ def test_ctrl_c_while_waiting_is_one_line_and_exit_code_1(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("failing", "code", "told", "happened"),
+    ("failing", "code", "message", "happened"),
     [
         ("synth", 2, "deploy: dev cannot be synthesised, see above; nothing was deployed\n", ["synth"]),
         (
@@ -223,11 +225,11 @@ def test_ctrl_c_while_waiting_is_one_line_and_exit_code_1(world: World) -> None:
     ],
 )
 def test_a_step_that_fails_ends_it_and_the_next_run_goes_through(
-    world: World, failing: str, code: int, told: str, happened: list[str]
+    world: World, failing: str, code: int, message: str, happened: list[str]
 ) -> None:
     world.failing = failing
     done = world.run()
-    assert (done.exit_code, done.stderr, world.events) == (code, told, happened)
+    assert (done.exit_code, done.stderr, world.events) == (code, message, happened)
     world.failing = ""
     assert world.run().exit_code == 0
 
@@ -333,9 +335,9 @@ def test_on_a_terminal_somebody_agrees_to_what_goes_before_anything_is_deployed(
     done = updated.run(answer="n\n")
     assert done.exit_code == 1
     assert updated.events == ["synth"]
-    said = done.stdout.splitlines()
-    assert "dev-chat/qwen: removed" in said
-    assert said[said.index("to agree to:") + 1] == "  dev-chat/qwen: removed"
+    lines = done.stdout.splitlines()
+    assert "dev-chat/qwen: removed" in lines
+    assert lines[lines.index("to agree to:") + 1] == "  dev-chat/qwen: removed"
     assert done.stderr == "deploy: nothing was deployed\n"
     updated.events.clear()
     assert updated.run(answer="y\n").exit_code == 0
@@ -457,13 +459,13 @@ def test_weights_before_the_foundation_are_one_line_and_exit_code_1(
 def test_what_cannot_be_looked_at_is_not_waited_for(
     foundation: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = {
+    event = {
         "event": "error",
         "message": "AWS: An error occurred (AccessDenied) when calling the ListObjectsV2 operation: no",
     }
 
     def program(*_: object, **__: object) -> Any:
-        line = f"print({json.dumps(json.dumps(said))}); raise SystemExit(1)"
+        line = f"print({json.dumps(json.dumps(event))}); raise SystemExit(1)"
         return subprocess.Popen([sys.executable, "-c", line], stdout=subprocess.PIPE, text=True)
 
     monkeypatch.setattr(weights, "_start", program)
@@ -494,10 +496,10 @@ def test_models_and_adapters_of_the_environments_bucket_are_needed(tmp_path: Pat
 def test_what_lies_elsewhere_or_comes_with_the_deployment_is_not_waited_for(tmp_path: Path) -> None:
     other = '{"bucket": "theirs", "prefix": "llama/"}'
     asset = {"Fn::Sub": "s3://cdk-hnb659fds-assets-${AWS::AccountId}-${AWS::Region}/abc.tar.gz"}
-    made = {"Fn::Join": ["", ["s3://", {"Ref": "Made"}, "/adapter.tar.gz"]]}
+    uri = {"Fn::Join": ["", ["s3://", {"Ref": "Made"}, "/adapter.tar.gz"]]}
     literal = adapter("s3://theirs/adapter.tar.gz")
     base = {"Type": "AWS::SageMaker::InferenceComponent", "Properties": {"Specification": {"ModelName": "m"}}}
-    resources = {"Check": check_of(other), "A": adapter(asset), "B": adapter(made), "C": literal, "D": base}
+    resources = {"Check": check_of(other), "A": adapter(asset), "B": adapter(uri), "C": literal, "D": base}
     assert needed(tmp_path, **resources) == []
 
 

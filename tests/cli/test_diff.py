@@ -304,8 +304,8 @@ def test_a_subnet_cannot_have_addresses_of_one_that_is_deleted_after_it(
     environments: Environments, after: list[str], refused: str
 ) -> None:
     report = environments.report(zones(*after), before=zones("us-east-1a", "us-east-1b"))
-    said = f"AWS refuses a second one with CidrBlock {refused}: the deployment fails; leave network."
-    assert [text for text in report.refused if said in text]
+    message = f"AWS refuses a second one with CidrBlock {refused}: the deployment fails; leave network."
+    assert [text for text in report.refused if message in text]
     assert len(report.refused) == len(after)
     assert set(report.refused) <= set(report.obstacles())
 
@@ -393,8 +393,8 @@ def test_what_sagemaker_cannot_change_is_said_to_be_refused(environments: Enviro
 
 def test_an_endpoint_of_an_app_that_gets_another_name_is_replaced_with_all_that_is_on_it(tmp_path: Path) -> None:
     def assembly(name: str) -> list[Stack]:
-        made = cdk.App(outdir=str(tmp_path / name), analytics_reporting=False)
-        stack = cdk.Stack(made, "Mine")
+        program = cdk.App(outdir=str(tmp_path / name), analytics_reporting=False)
+        stack = cdk.Stack(program, "Mine")
         endpoint = InferenceEndpoint(
             stack,
             "Chat",
@@ -404,7 +404,7 @@ def test_an_endpoint_of_an_app_that_gets_another_name_is_replaced_with_all_that_
             verification=NoVerification(reason="a test"),
         )
         endpoint.add_component("llama", model=ModelSource.from_s3("s3://models/llama/", check=False))
-        made.synth()
+        program.synth()
         return read_assembly(tmp_path / name)
 
     report = compare(assembly("first"), assembly("second"), title="mine")
@@ -452,7 +452,7 @@ def test_alarms_say_their_old_and_new_bound(environments: Environments) -> None:
 
 
 @pytest.mark.parametrize(
-    ("edit", "asked"),
+    ("edit", "questions"),
     [
         (lambda _: None, []),
         (lambda s: llama(s)["server"].update(context_length=8192), []),
@@ -465,9 +465,9 @@ def test_alarms_say_their_old_and_new_bound(environments: Environments) -> None:
     ],
 )
 def test_whoever_deploys_is_asked_about_replacements_and_costs_alone(
-    environments: Environments, edit: Edit, asked: list[str]
+    environments: Environments, edit: Edit, questions: list[str]
 ) -> None:
-    assert environments.report(edit).questions() == asked
+    assert environments.report(edit).questions() == questions
 
 
 def everything(settings: Settings) -> None:
@@ -504,10 +504,10 @@ def test_the_command_compares_two_folders_and_fails_only_if_told_to(environments
         llama(settings)["server"].update(context_length=8192)
 
     assert [run(shorter).exit_code, run(shorter, "--fail").exit_code, run(None, "--fail").exit_code] == [0, 1, 0]
-    said = json.loads(run(shorter, "--json").stdout)
-    (item,) = (one for one in said["items"] if one["effect"] != "untouched")
+    comparison = json.loads(run(shorter, "--json").stdout)
+    (item,) = (one for one in comparison["items"] if one["effect"] != "untouched")
     assert (item["name"], item["copies"], item["gpus_beside"]) == ("chat/llama", [2, 6], [1, 1])
-    assert said["changes"] is True
+    assert comparison["changes"] is True
     assert run(None).stdout.splitlines()[-1] == "nothing changes"
 
 

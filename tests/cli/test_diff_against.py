@@ -66,22 +66,22 @@ def repository(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Reposito
     """A repository whose last commit changes, adds and removes environments."""
     folder = tmp_path_factory.mktemp("against")
     (folder / "assemblies").mkdir()
-    made = Repository(folder / "repository", Environments(root, folder / "assemblies"), folder / "tools")
+    repository = Repository(folder / "repository", Environments(root, folder / "assemblies"), folder / "tools")
     for name in ("prod", "same", "gone", "replaced"):
-        made.write(name, edited())
-    made.write("repaired", edited(split), is_accepted=False)
-    made.commit("before")
-    made.git("tag", "before")
-    made.write("prod", edited(larger))
-    made.write("replaced", edited(replacing))
-    made.write("gone", None)
-    made.write("added", edited(only_small))
-    made.write("repaired", edited())
-    made.write("split", edited(split), is_accepted=False)
-    made.write("large", edited(too_large), is_accepted=False)
-    made.write("dear", edited(lambda s: s.update(budget_usd_per_hour=10)), is_accepted=False)
-    made.commit("after")
-    return made
+        repository.write(name, edited())
+    repository.write("repaired", edited(split), is_accepted=False)
+    repository.commit("before")
+    repository.git("tag", "before")
+    repository.write("prod", edited(larger))
+    repository.write("replaced", edited(replacing))
+    repository.write("gone", None)
+    repository.write("added", edited(only_small))
+    repository.write("repaired", edited())
+    repository.write("split", edited(split), is_accepted=False)
+    repository.write("large", edited(too_large), is_accepted=False)
+    repository.write("dear", edited(lambda s: s.update(budget_usd_per_hour=10)), is_accepted=False)
+    repository.commit("after")
+    return repository
 
 
 @pytest.fixture(scope="module")
@@ -163,10 +163,10 @@ def test_a_band_that_moves_shows_both() -> None:
 
 
 def test_without_a_change_the_comment_says_so_in_a_line_that_machines_read(comparisons: dict[str, Comparison]) -> None:
-    told = comment(comparisons["same"])
-    assert told.splitlines()[:2] == [MARKER, "<!-- nothing changes -->"]
-    assert "### `same`: nothing changes" in told
-    assert rows(told) == {}
+    body = comment(comparisons["same"])
+    assert body.splitlines()[:2] == [MARKER, "<!-- nothing changes -->"]
+    assert "### `same`: nothing changes" in body
+    assert rows(body) == {}
 
 
 @pytest.mark.parametrize(
@@ -202,9 +202,9 @@ def test_a_bound_that_is_crossed_ends_with_exit_code_1(repository: Repository) -
 
 
 def test_the_comment_names_the_bound_that_is_crossed(comparisons: dict[str, Comparison]) -> None:
-    told = comment(comparisons["replaced"], comparisons["same"], gates=Gates(no_replacement=True))
-    assert "> [!CAUTION]\n> **Stopped**\n> - small/qwen: replaced, not allowed by --no-replacement" in told
-    table = rows(told)
+    body = comment(comparisons["replaced"], comparisons["same"], gates=Gates(no_replacement=True))
+    assert "> [!CAUTION]\n> **Stopped**\n> - small/qwen: replaced, not allowed by --no-replacement" in body
+    table = rows(body)
     assert table["`replaced`"][0] == "fits **stopped**"
     assert table["`same`"] == ["nothing changes", "nothing", "40.46", "29,538"]
     assert "**nothing serves for about 4 minutes**" in table["`small/qwen`"][0]
@@ -241,13 +241,13 @@ def test_what_cannot_be_deployed_says_why_and_what_is_known(
     one = comparisons[name]
     assert one.is_wrong == is_wrong
     assert len(one.problems) == 1
-    told = comment(one)
-    assert f"### `{name}`: {verdict}" in told
-    assert line in told
+    body = comment(one)
+    assert f"### `{name}`: {verdict}" in body
+    assert line in body
     if not is_wrong or name == "repaired":
-        assert rows(told)["`chat/llama`"][1].startswith("yes: ")
+        assert rows(body)["`chat/llama`"][1].startswith("yes: ")
     if name == "large":
-        assert rows(told)["`small/qwen`"][1] == "**no**, see above"
+        assert rows(body)["`small/qwen`"][1] == "**no**, see above"
 
 
 def test_one_environment_that_is_refused_hides_no_other(repository: Repository) -> None:
@@ -261,13 +261,13 @@ def test_one_environment_that_is_refused_hides_no_other(repository: Repository) 
 
 def test_json_has_both_plans_costs_and_bounds(repository: Repository) -> None:
     options = ["--env", "prod", "--env", "gone", "--against", "before", "--json", "--max-rise", "1"]
-    said, gone = json.loads(repository.diff(*options).stdout)
-    assert (said["environment"], said["sides"], said["problems"]) == ("prod", "both", [])
+    prod, gone = json.loads(repository.diff(*options).stdout)
+    assert (prod["environment"], prod["sides"], prod["problems"]) == ("prod", "both", [])
     assert (gone["environment"], gone["sides"], gone["crossed"]) == ("gone", "removed", [])
-    assert said["crossed"] == ["37.66 $/h more at full scale, 1.00 allowed by --max-rise"]
-    assert said["usd_per_hour"]["full scale"] == pytest.approx([40.4613, 78.1205], rel=1e-3)
-    assert said["usd_per_hour_at_full_scale"] == said["usd_per_hour"]["full scale"]
-    assert [said["plans"][side]["budget_usd_per_hour"] for side in ("before", "after")] == [None, 90]
+    assert prod["crossed"] == ["37.66 $/h more at full scale, 1.00 allowed by --max-rise"]
+    assert prod["usd_per_hour"]["full scale"] == pytest.approx([40.4613, 78.1205], rel=1e-3)
+    assert prod["usd_per_hour_at_full_scale"] == prod["usd_per_hour"]["full scale"]
+    assert [prod["plans"][side]["budget_usd_per_hour"] for side in ("before", "after")] == [None, 90]
 
 
 @pytest.mark.parametrize("width", [60, 140])
@@ -321,7 +321,7 @@ def test_an_app_in_a_folder_of_its_repository_has_a_comment_of_its_own(
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["--against", "nope"], "--against: no revision 'nope' in this repository; name a branch"),
         (["--against=--output=x"], "--against: no revision '--output=x' in this repository"),
@@ -330,8 +330,8 @@ def test_an_app_in_a_folder_of_its_repository_has_a_comment_of_its_own(
         (["--against", "before", "--env", "prod"], "--env: prod twice"),
     ],
 )
-def test_wrong_usage_is_one_line(repository: Repository, options: list[str], said: str) -> None:
-    with pytest.raises(ConfigurationError, match=re.escape(said)) as raised:
+def test_wrong_usage_is_one_line(repository: Repository, options: list[str], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(message)) as raised:
         repository.diff("--env", "prod", *options)
     assert len(raised.value.problems) == 1
 
@@ -417,8 +417,8 @@ def test_what_a_file_says_stays_text(words: str) -> None:
         assert {child.type for child in paragraph.children or ()} <= {"text", "text_special", "code_inline"}
         shown = "".join(child.content for child in paragraph.children or ())
         assert shown.replace("\u200b", "").split() == ["x", *words.split()]
-    told: Any = "".join(child.content for child in parser.parseInline(text(words))[0].children or ())
-    assert not re.search(r"[@#]\w|://|www\.", told)
+    plain: Any = "".join(child.content for child in parser.parseInline(text(words))[0].children or ())
+    assert not re.search(r"[@#]\w|://|www\.", plain)
 
 
 def test_the_action_compares_a_real_repository_for_real(repository: Repository, root: Path, tmp_path: Path) -> None:

@@ -130,8 +130,8 @@ def ec2(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def subnet(ec2: Any, vpc: str, zone: str, block: int) -> str:
-    made = ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{block}.0/24", AvailabilityZone=zone)
-    return str(made["Subnet"]["SubnetId"])
+    answer = ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{block}.0/24", AvailabilityZone=zone)
+    return str(answer["Subnet"]["SubnetId"])
 
 
 def group(ec2: Any, vpc: str, name: str) -> str:
@@ -175,8 +175,8 @@ def test_a_network_that_exists_is_looked_at_line_by_line(ec2: Any) -> None:
     assert "sg-0123456789abcdef0" in wrong([a, c], ["sg-0123456789abcdef0"])["network: security groups"]
     gone = looked_at([a, "subnet-0123456789abcdef0"], [mine])["network: subnets"]
     assert gone == failure(gone.text, "name subnets of this account and Region in network.subnet_ids")
-    made = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.9.0/28", AvailabilityZone="us-east-1a")
-    tiny = made["Subnet"]["SubnetId"]
+    answer = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.9.0/28", AvailabilityZone="us-east-1a")
+    tiny = answer["Subnet"]["SubnetId"]
     few = looked_at([tiny, c], [mine], most=300)["network: subnets"]
     assert few.text == "the subnets have 262 free addresses, and up to 300 instances join them"
     assert set(wrong([b, subnet(ec2, vpc, "us-east-1d", 5)], [mine])) == {"zones: ml.p5en.48xlarge"}
@@ -223,8 +223,8 @@ def test_the_bootstrap_version_is_the_lowest_that_the_templates_accept(assembly:
 
 def test_the_services_of_interface_endpoints_are_the_foundations() -> None:
     needs = environment_needs("staging")
-    made = [service.short_name for service in _INTERFACE_ENDPOINTS.values()]
-    assert list(needs.network.services) == made
+    names = [service.short_name for service in _INTERFACE_ENDPOINTS.values()]
+    assert list(needs.network.services) == names
     assert list(_AGENT_SERVICES) == [service.short_name for service in _AGENT_ENDPOINTS.values()]
 
 
@@ -246,10 +246,10 @@ endpoints:
 
 
 def test_an_app_of_ones_own_is_examined_by_its_reader(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    seen: list[Needs] = []
+    examined_needs: list[Needs] = []
 
     def examine(needs: Needs, **_: object) -> Examination:
-        seen.append(needs)
+        examined_needs.append(needs)
         return EXAMINATION
 
     (tmp_path / "myapp.py").write_text("from cdk_sglang.environments.needs import environment_needs as mine\n")
@@ -258,5 +258,5 @@ def test_an_app_of_ones_own_is_examined_by_its_reader(monkeypatch: pytest.Monkey
     monkeypatch.setattr(examination_module, "examine", examine)
     done = CliRunner().invoke(app, ["doctor", "--env", "dev"])
     assert done.exit_code == 1
-    assert [needs.environment for needs in seen] == ["dev"]
+    assert [needs.environment for needs in examined_needs] == ["dev"]
     assert "quota: ml.p5en.48xlarge" in done.stdout

@@ -38,7 +38,7 @@ def run(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("given", "name", "parent"),
+    ("option", "name", "parent"),
     [
         ("dev", "dev", None),
         ("dev.yaml", "dev", None),  # no file of that name is here
@@ -49,10 +49,10 @@ def run(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Any:
     ],
 )
 def test_a_name_is_a_name_and_what_holds_a_slash_is_a_path(
-    given: str, name: str, parent: Path | None, folder: Path
+    option: str, name: str, parent: Path | None, folder: Path
 ) -> None:
     assert folder.is_dir()
-    assert locate(given, option="--env") == Location(name=name, folder=parent, is_path=parent is not None)
+    assert locate(option, option="--env") == Location(name=name, folder=parent, is_path=parent is not None)
 
 
 def test_a_file_of_the_current_folder_needs_no_slash(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +68,7 @@ def test_a_path_and_its_own_folder_agree(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "other", "line"),
+    ("option", "other", "line"),
     [
         ("fleets/", None, "--env: 'fleets/' is a folder; name a file in it; environments in fleets: other"),
         ("fleets", Path("fleets/x"), None),
@@ -86,14 +86,14 @@ def test_a_path_and_its_own_folder_agree(folder: Path) -> None:
     ],
 )
 def test_what_is_no_file_of_an_environment_is_a_line(
-    given: str, other: Path | None, line: str | None, folder: Path
+    option: str, other: Path | None, line: str | None, folder: Path
 ) -> None:
     assert folder.is_dir()
     if line is None:
-        assert locate(given, other, option="--env").name == given
+        assert locate(option, other, option="--env").name == option
         return
     with pytest.raises(ConfigurationError) as refused:
-        locate(given, other, option="--env")
+        locate(option, other, option="--env")
     assert refused.value.problems == (line,)
 
 
@@ -101,12 +101,12 @@ def test_a_command_plans_the_file_of_a_path(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "fleets" / "other.yaml").write_text("region: us-esat-1\n")
-    for given in ("fleets/other", "fleets/other.yaml", str(folder / "fleets" / "other.yaml")):
-        assert run(["plan", "--env", given], monkeypatch) == 2
-        file = f"{given.removesuffix('.yaml')}.yaml"
-        said = capsys.readouterr().err.splitlines()
-        assert said
-        assert all(line.startswith(f"{file}: ") for line in said)
+    for option in ("fleets/other", "fleets/other.yaml", str(folder / "fleets" / "other.yaml")):
+        assert run(["plan", "--env", option], monkeypatch) == 2
+        file = f"{option.removesuffix('.yaml')}.yaml"
+        lines = capsys.readouterr().err.splitlines()
+        assert lines
+        assert all(line.startswith(f"{file}: ") for line in lines)
     assert environments_folder() == ENVIRONMENTS  # forgotten when the command ends
 
 
@@ -140,16 +140,16 @@ def test_commands_that_need_the_region_alone_read_it_from_the_path(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "fleets" / "other.yaml").write_text("region: eu-north-1\n")
-    asked: list[str | None] = []
+    arguments: list[str | None] = []
     monkeypatch.setattr(
         "cdk_sglang.cli.agent.seed.stack_outputs",
-        lambda env, region: asked.extend([env, region]) or {"PatientsTable": "t"},
+        lambda env, region: arguments.extend([env, region]) or {"PatientsTable": "t"},
     )
     monkeypatch.setattr("cdk_sglang.cli.agent.seed.synthetic_patients", lambda *_, **__: [])
     monkeypatch.setattr("cdk_sglang.cli.agent.seed.resource", lambda *_, **__: pytest.fail("asks AWS"))
     with pytest.raises(BaseException, match="asks AWS"):
         run(["agent", "seed", "--env", "fleets/other.yaml"], monkeypatch)
-    assert asked == ["other", "eu-north-1"]
+    assert arguments == ["other", "eu-north-1"]
     assert region_of("other", None) is None  # the default folder again
 
 

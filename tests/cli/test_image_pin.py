@@ -34,7 +34,7 @@ def test_prints_the_digest_and_the_settings_that_hold_it_fast(registry: Registry
         f'image: {{build: {{base: upstream, digest: "{DIGEST}"}}}}',
     ]
     assert ContainerBase.upstream(digest=DIGEST).name == f"{UPSTREAM}@{DIGEST}"
-    assert [line.split()[0] for line in registry.asked] == ["HEAD", "GET", "HEAD"]
+    assert [line.split()[0] for line in registry.request_lines] == ["HEAD", "GET", "HEAD"]
 
 
 def test_an_image_that_is_not_there_is_said_to_be(registry: RegistryServer) -> None:

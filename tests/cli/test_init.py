@@ -140,7 +140,7 @@ def test_at_a_terminal_an_unknown_model_is_fetched_if_the_answer_is_yes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, answer: str, is_fetched: bool
 ) -> None:
     monkeypatch.setattr(command, "has_terminal", lambda: True)
-    given = (
+    options = (
         "--region",
         "us-east-1",
         "--ttft-ms",
@@ -154,7 +154,7 @@ def test_at_a_terminal_an_unknown_model_is_fetched_if_the_answer_is_yes(
         "--output-tokens",
         "9",
     )
-    words = ("--model", "me/tiny", "--users", "5", "--no-to-zero", "--hub", "ftp://nowhere", *given)
+    words = ("--model", "me/tiny", "--users", "5", "--no-to-zero", "--hub", "ftp://nowhere", *options)
     (problem,) = problems(run(tmp_path, *words, answers=f"{answer}\n"))
     fetched, left = "ftp://nowhere: the hub's address must start with https://", "--model: unknown model 'me/tiny'"
     assert problem.startswith(fetched if is_fetched else left)

@@ -276,10 +276,10 @@ def test_a_repeated_configuration_is_answered_alike_under_each_id() -> None:
 
 
 def test_progress_is_told_batch_by_batch() -> None:
-    told: list[int] = []
+    counts: list[int] = []
     text = "model,gpu\n" + "x,y\n" * 2500
-    predict_table(io.StringIO(text), io.StringIO(), progress=told.append)
-    assert told == [1000, 2000, 2500]
+    predict_table(io.StringIO(text), io.StringIO(), progress=counts.append)
+    assert counts == [1000, 2000, 2500]
 
 
 def test_options_that_decide_the_share_of_memory_are_columns() -> None:

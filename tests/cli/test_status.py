@@ -33,17 +33,17 @@ from tests.support.observed import LLAMA, QWEN, observed
 
 @dataclasses.dataclass
 class Promql:
-    """A PromQL API on loopback: values by component for each figure, and everything it was asked."""
+    """A PromQL API on loopback: values by component for each figure, and every query it got."""
 
     url: str = ""
     values: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
     status: int = 200
     body: bytes | None = None
-    asked: list[str] = dataclasses.field(default_factory=list)
+    queries: list[str] = dataclasses.field(default_factory=list)
     scopes: set[str] = dataclasses.field(default_factory=set)
 
     def answer(self, query: str, authorization: str) -> bytes:
-        self.asked.append(query)
+        self.queries.append(query)
         self.scopes.add(re.search(r"Credential=[^/]+/\d{8}/([^/]+/[^/]+)/aws4_request", authorization)[1])
         by_query = {text: name for name, (text, _) in measure.engine_queries("prod-chat").items()}
         found = [
@@ -163,9 +163,9 @@ class World:
 def world(sagemaker: Any, driven: Any, promql: Promql, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    made = World(sagemaker, SESSION.client("cloudwatch"), driven, promql, observed())
-    monkeypatch.setattr(command, "observed_fleet", lambda *_: made.fleet)
-    return made
+    world = World(sagemaker, SESSION.client("cloudwatch"), driven, promql, observed())
+    monkeypatch.setattr(command, "observed_fleet", lambda *_: world.fleet)
+    return world
 
 
 def test_an_environment_that_is_not_deployed_says_so_and_the_next_command(world: World) -> None:
@@ -205,7 +205,7 @@ def test_a_fleet_that_serves_shows_copies_instances_dollars_plan_and_measurement
     assert qwen["planned"] is None, "nothing is known of its model"
     assert qwen["measured"] == dict.fromkeys(measured)
     assert world.promql.scopes == {"us-east-1/monitoring"}
-    assert len(world.promql.asked) == 7, "one query a figure, however many components"
+    assert len(world.promql.queries) == 7, "one query a figure, however many components"
 
 
 def test_asleep_is_no_failure(world: World) -> None:
@@ -336,7 +336,7 @@ def test_components_come_in_pages_and_those_of_nobody_are_shown(world: World) ->
 
 
 @pytest.mark.parametrize(
-    ("status", "running", "wanted", "least", "state"),
+    ("status", "running", "target", "least", "state"),
     [
         ("InService", 0, 0, 0, "asleep"),
         ("InService", 0, 0, 1, "copies missing"),
@@ -350,8 +350,8 @@ def test_components_come_in_pages_and_those_of_nobody_are_shown(world: World) ->
         ("Failed", 3, 3, 2, "failed"),
     ],
 )
-def test_states_of_a_component(status: str, running: int, wanted: int, least: int, state: str) -> None:
-    assert hosting._component_state(status, running, wanted, least) == state
+def test_states_of_a_component(status: str, running: int, target: int, least: int, state: str) -> None:
+    assert hosting._component_state(status, running, target, least) == state
 
 
 def test_the_screen_fits_its_width(world: World) -> None:

@@ -58,8 +58,8 @@ def test_a_mistake_is_one_line(
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     assert run(words, monkeypatch) == 2
-    said = capsys.readouterr()
-    assert (said.out, said.err) == ("", f"{line}\n")
+    streams = capsys.readouterr()
+    assert (streams.out, streams.err) == ("", f"{line}\n")
 
 
 def test_a_group_without_a_command_shows_its_help(

@@ -68,13 +68,13 @@ def test_the_progress_bar_follows_the_bytes_on_a_terminal(hub: HubServer, s3: ob
     hub.models[REPO] = a_model(4, rows=200_000)
     terminal = io.StringIO()
     arguments = ["stage", REPO, "--revision", REVISION, "--bucket", "models", "--hub-url", hub.url, "--workers", "2"]
-    seen: list[dict[str, Any]] = []
+    all_events: list[dict[str, Any]] = []
     with weights._program_events(arguments) as events:
-        kept = (seen.append(event) or event for event in events)
+        kept = (all_events.append(event) or event for event in events)
         weights._show_progress(kept, Console(file=terminal, force_terminal=True, width=160))
 
-    total = next(event["bytes"] for event in seen if event["event"] == "plan")
-    sizes = [event["bytes"] for event in seen if event["event"] == "progress"]
+    total = next(event["bytes"] for event in all_events if event["event"] == "plan")
+    sizes = [event["bytes"] for event in all_events if event["event"] == "progress"]
     assert sizes == sorted(sizes)
     assert sizes[-1] <= total
     drawn = terminal.getvalue()

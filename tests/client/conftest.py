@@ -22,16 +22,16 @@ from tests.localcloud.helpers import CREDENTIALS, SESSION, eventually
 @pytest.fixture(autouse=True)
 def _closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Close every client of a test at its end, so that no test pays for another's connections."""
-    made: list[InferenceClient] = []
+    clients: list[InferenceClient] = []
     begin = InferenceClient.__init__
 
-    def note(self: InferenceClient, *given: Any, **more: Any) -> None:
-        begin(self, *given, **more)
-        made.append(self)
+    def note(self: InferenceClient, *arguments: Any, **more: Any) -> None:
+        begin(self, *arguments, **more)
+        clients.append(self)
 
     monkeypatch.setattr(InferenceClient, "__init__", note)
     yield
-    for one in made:
+    for one in clients:
         one.close()
 
 
@@ -146,7 +146,7 @@ def options(cloud: Any, time_of: CloudTime, steps: list[Progress]) -> dict[str, 
 
 
 @pytest.fixture
-def seen(client: Any) -> Callable[..., int]:
+def request_count(client: Any) -> Callable[..., int]:
     """How many requests containers have begun to answer, by their logs, which are written a moment after the answer."""
 
     def lines(component: str, pattern: str) -> list[str]:

@@ -99,7 +99,7 @@ bad_ones = pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
 def test_what_is_no_answer_is_raised_by_the_boto3_side(
     serving: Any,
     options: dict[str, Any],
-    seen: Callable[[], int],
+    request_count: Callable[[], int],
     bad: tuple[list[str], tuple[Any, ...], str],
 ) -> None:
     (pieces, facts, message), got = bad, []
@@ -108,14 +108,14 @@ def test_what_is_no_answer_is_raised_by_the_boto3_side(
     error = caught.value
     assert (str(error), (error.status, error.worth_retry, error.chunks)) == (message, facts)
     assert len(got) == error.chunks, "the parts that came are the caller's"
-    assert seen() == 1, "a copy has worked on it: it is not sent again"
+    assert request_count() == 1, "a copy has worked on it: it is not sent again"
 
 
 @bad_ones
 def test_what_is_no_answer_is_raised_by_the_openai_side(
     serving: Any,
     options: dict[str, Any],
-    seen: Callable[[], int],
+    request_count: Callable[[], int],
     bad: tuple[list[str], tuple[Any, ...], str],
 ) -> None:
     (pieces, facts, message), got = bad, []
@@ -126,7 +126,7 @@ def test_what_is_no_answer_is_raised_by_the_openai_side(
     error = caught.value
     assert isinstance(error, OpenAIAnswerError)
     assert (error.message, (error.status, error.worth_retry, error.chunks)) == (message, facts)
-    assert (len(got), seen()) == (error.chunks, 1)
+    assert (len(got), request_count()) == (error.chunks, 1)
 
 
 def test_an_async_stream_raises_it_too(serving: Any, options: dict[str, Any]) -> None:
@@ -278,11 +278,11 @@ def test_a_whole_answer_that_is_no_object_is_refused(body: bytes) -> None:
 
 
 def test_a_whole_answer_that_is_an_error_is_raised(
-    serving: Any, options: dict[str, Any], seen: Callable[[], int]
+    serving: Any, options: dict[str, Any], request_count: Callable[[], int]
 ) -> None:
     with pytest.raises(AnswerError, match=r"as asked \(no status\)"):
         InferenceClient("fleet", "llama", **options).chat(HELLO, status=200)
-    assert seen() == 1
+    assert request_count() == 1
 
 
 @pytest.mark.parametrize(
@@ -303,11 +303,11 @@ WHOLE_AND_BAD = [
 
 @pytest.mark.parametrize(("body", "message"), WHOLE_AND_BAD)
 def test_a_whole_answer_that_is_none_is_raised_by_the_openai_side(
-    serving: Any, options: dict[str, Any], seen: Callable[[], int], body: dict[str, Any], message: str
+    serving: Any, options: dict[str, Any], request_count: Callable[[], int], body: dict[str, Any], message: str
 ) -> None:
     with openai_client("fleet", "llama", **options) as client, pytest.raises(OpenAIAnswerError, match=message):
         client.chat.completions.create(model="llama", messages=HELLO, extra_body=body)
-    assert seen() == 1
+    assert request_count() == 1
 
     async def run() -> None:
         async with async_openai_client("fleet", "llama", **options) as client:
@@ -361,9 +361,9 @@ def test_throttling_before_a_stream_is_still_waited_out(serving: Any, options: d
     ],
 )
 def test_an_answer_has_words(chunks: list[dict[str, Any]], problem: str | None) -> None:
-    said = ChatAnswer()
+    answer = ChatAnswer()
     for one in chunks:
-        said.add({"choices": [one]})
-    said.add({"choices": [], "usage": {}})
-    said.add({"choices": None})
-    assert said.problem(tokens=16, more="raise it") == problem
+        answer.add({"choices": [one]})
+    answer.add({"choices": [], "usage": {}})
+    answer.add({"choices": None})
+    assert answer.problem(tokens=16, more="raise it") == problem

@@ -34,11 +34,11 @@ def test_the_answer_is_printed(serving: object, aws: None) -> None:
 
 def ask_for(*pieces: dict[str, object] | str) -> Result:
     """Ask a copy that sends these, as events where they are chunks of an answer."""
-    given = [piece if isinstance(piece, str) else f"data: {json.dumps({'choices': [piece]})}\n\n" for piece in pieces]
+    lines = [piece if isinstance(piece, str) else f"data: {json.dumps({'choices': [piece]})}\n\n" for piece in pieces]
     real = InferenceClient.stream_chat
 
     def stream_chat(client: InferenceClient, messages: object, **options: object) -> object:
-        return real(client, messages, **options, pieces=given)
+        return real(client, messages, **options, pieces=lines)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(InferenceClient, "stream_chat", stream_chat)
@@ -109,11 +109,11 @@ def test_a_route_that_is_not_there_is_exit_code_1(cloud: object, aws: None) -> N
 
 
 @pytest.mark.parametrize(
-    "given", [[], ["--endpoint", "fleet"], ["--component", "x"], ["--route", "a/b", "--endpoint", "c"]]
+    "options", [[], ["--endpoint", "fleet"], ["--component", "x"], ["--route", "a/b", "--endpoint", "c"]]
 )
-def test_a_destination_is_needed(given: list[str]) -> None:
+def test_a_destination_is_needed(options: list[str]) -> None:
     with pytest.raises(ConfigurationError, match="ask: "):
-        CliRunner().invoke(main.app, ["ask", "hello", *given], catch_exceptions=False)
+        CliRunner().invoke(main.app, ["ask", "hello", *options], catch_exceptions=False)
 
 
 def test_without_a_region_the_command_says_where_to_give_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,11 +157,11 @@ def test_the_question_may_come_through_a_pipe(serving: object, aws: None, argume
     assert sent == [[{"role": "user", "content": "line one\nline two \xff\n"}]]
 
 
-@pytest.mark.parametrize("given", [["-"], [""], ["  "]])
-def test_an_empty_question_is_refused_before_anything_is_sent(given: list[str]) -> None:
+@pytest.mark.parametrize("words", [["-"], [""], ["  "]])
+def test_an_empty_question_is_refused_before_anything_is_sent(words: list[str]) -> None:
     with pytest.raises(ConfigurationError, match="QUESTION: is empty; say what you want to know"):
         CliRunner().invoke(
-            main.app, ["ask", *given, "--endpoint", "a", "--component", "b"], input=" \n", catch_exceptions=False
+            main.app, ["ask", *words, "--endpoint", "a", "--component", "b"], input=" \n", catch_exceptions=False
         )
 
 

@@ -44,7 +44,7 @@ def states(steps: list[Progress]) -> list[State]:
 
 
 def test_one_request_wakes_a_component_from_zero_and_gets_its_answer(
-    asleep: Any, llama: InferenceClient, steps: list[Progress], time_of: CloudTime, seen: Callable[[], int]
+    asleep: Any, llama: InferenceClient, steps: list[Progress], time_of: CloudTime, request_count: Callable[[], int]
 ) -> None:
     answer = llama.chat(HELLO)
     assert answer["choices"][0]["message"]["content"] == "heard: hello"
@@ -55,7 +55,7 @@ def test_one_request_wakes_a_component_from_zero_and_gets_its_answer(
     assert (first.attempt, first.elapsed_seconds, first.remaining_seconds) == (1, 0, 900)
     assert last.elapsed_seconds == pytest.approx(sum(time_of.pauses))
     assert sum(time_of.pauses) < 90
-    assert seen() == 1
+    assert request_count() == 1
 
 
 def test_a_copy_that_is_starting_is_told(
@@ -92,14 +92,14 @@ def test_boto3s_own_parameters_pass_through(serving: Any, llama: InferenceClient
 
 
 def test_throttling_is_waited_out(
-    serving: Any, llama: InferenceClient, steps: list[Progress], time_of: CloudTime, seen: Callable[[], int]
+    serving: Any, llama: InferenceClient, steps: list[Progress], time_of: CloudTime, request_count: Callable[[], int]
 ) -> None:
     faults.inject("throttling", target="InvokeEndpoint", times=3)
     llama.chat(HELLO)
     assert states(steps) == [State.THROTTLED, State.ANSWERED]
     assert len(time_of.pauses) == 3
     assert time_of.pauses[2] > time_of.pauses[0]
-    assert seen() == 1
+    assert request_count() == 1
 
 
 def test_throttling_that_lasts_ends_with_the_quota_to_look_at(
@@ -115,38 +115,38 @@ def test_throttling_that_lasts_ends_with_the_quota_to_look_at(
 
 
 def test_a_models_error_is_raised_at_once(
-    serving: Any, llama: InferenceClient, time_of: CloudTime, seen: Callable[[], int]
+    serving: Any, llama: InferenceClient, time_of: CloudTime, request_count: Callable[[], int]
 ) -> None:
     with pytest.raises(ClientError) as caught:
         llama.chat(HELLO, status=500)
     assert caught.value.response["Error"]["Code"] == "ModelError"
-    assert (time_of.pauses, seen()) == ([], 1)
+    assert (time_of.pauses, request_count()) == ([], 1)
 
 
 def test_a_read_that_times_out_is_not_sent_again(
-    serving: Any, options: dict[str, Any], time_of: CloudTime, seen: Callable[[], int]
+    serving: Any, options: dict[str, Any], time_of: CloudTime, request_count: Callable[[], int]
 ) -> None:
     client = InferenceClient("fleet", "llama", **options, read_timeout_seconds=0.3)
     with pytest.raises(ReadTimeoutError):
         client.chat(HELLO, sleep_s=1)
-    eventually(lambda: seen() >= 1)
-    assert (time_of.pauses, seen()) == ([], 1)
+    eventually(lambda: request_count() >= 1)
+    assert (time_of.pauses, request_count()) == ([], 1)
 
 
 def test_a_stream_that_breaks_is_not_begun_again(
-    serving: Any, llama: InferenceClient, time_of: CloudTime, seen: Callable[[], int]
+    serving: Any, llama: InferenceClient, time_of: CloudTime, request_count: Callable[[], int]
 ) -> None:
     got = []
     with pytest.raises(EventStreamError):
         got.extend(llama.stream_chat(HELLO, break_after=1))
-    assert (time_of.pauses, seen()) == ([], 1)
+    assert (time_of.pauses, request_count()) == ([], 1)
 
 
 def test_what_is_wrong_with_the_request_is_raised_at_once(
     serving: Any, options: dict[str, Any], time_of: CloudTime
 ) -> None:
-    for endpoint, component, said in (("nowhere", "llama", "not found"), ("fleet", "nobody", "not found")):
-        with pytest.raises(ClientError, match=said):
+    for endpoint, component, message in (("nowhere", "llama", "not found"), ("fleet", "nobody", "not found")):
+        with pytest.raises(ClientError, match=message):
             InferenceClient(endpoint, component, **options).chat(HELLO)
     assert time_of.pauses == []
 
@@ -201,11 +201,11 @@ def test_without_the_right_to_describe_the_wait_goes_on(
 
 
 def test_an_event_ends_the_wait_at_once(
-    asleep: Any, options: dict[str, Any], steps: list[Progress], seen: Callable[[], int]
+    asleep: Any, options: dict[str, Any], steps: list[Progress], request_count: Callable[[], int]
 ) -> None:
     cancel = threading.Event()
-    told = steps.append
-    options |= {"clock": None, "on_progress": lambda step: (told(step), cancel.set())}
+    note = steps.append
+    options |= {"clock": None, "on_progress": lambda step: (note(step), cancel.set())}
     began = time.monotonic()
     with pytest.raises(WaitCancelledError, match="no copy has seen it"):
         InferenceClient("fleet", "llama", **options, wait=SLOW, cancel=cancel).chat(HELLO)
@@ -216,10 +216,10 @@ def test_an_event_ends_the_wait_at_once(
 
 
 def test_ctrl_c_ends_the_wait_at_once(asleep: Any, options: dict[str, Any], steps: list[Progress]) -> None:
-    told = steps.append
+    note = steps.append
 
     def press(step: Progress) -> None:
-        told(step)
+        note(step)
         if not step.state.is_final:
             threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
 
@@ -254,15 +254,15 @@ def test_a_refused_connection_is_tried_again_for_half_a_minute(options: dict[str
 
 
 @pytest.mark.parametrize(
-    "given", [{}, {"endpoint": "fleet"}, {"component": "llama"}, {"endpoint": "", "component": "llama"}]
+    "destination", [{}, {"endpoint": "fleet"}, {"component": "llama"}, {"endpoint": "", "component": "llama"}]
 )
-def test_a_client_needs_a_destination(given: dict[str, str]) -> None:
+def test_a_client_needs_a_destination(destination: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="give endpoint and component, or a route"):
-        InferenceClient(**given, session=SESSION)
+        InferenceClient(**destination, session=SESSION)
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("options", "message"),
     [
         ({"up_to_seconds": -1}, "up_to_seconds: -1 is not allowed"),
         ({"up_to_seconds": float("inf")}, "up_to_seconds: inf is not allowed"),
@@ -271,6 +271,6 @@ def test_a_client_needs_a_destination(given: dict[str, str]) -> None:
         ({"first_pause_seconds": 20}, "got 20 and 15"),
     ],
 )
-def test_a_wait_that_makes_no_sense_is_refused(given: dict[str, float], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        Wait(**given)
+def test_a_wait_that_makes_no_sense_is_refused(options: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Wait(**options)

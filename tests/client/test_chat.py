@@ -40,8 +40,11 @@ def model(serving: object, aws: None, cloud: Any) -> Iterator[ScriptedModel]:
     def script(request: dict[str, Any]) -> tuple[str, str]:
         return "text", f"this is message {len(request['messages']) + 1}"
 
-    with ScriptedModel(script) as made, standing_in(cloud.url, cloud.credentials.secret_access_key, "llama", made):
-        yield made
+    with (
+        ScriptedModel(script) as scripted,
+        standing_in(cloud.url, cloud.credentials.secret_access_key, "llama", scripted),
+    ):
+        yield scripted
 
 
 def talk(*lines: str, place: tuple[str, ...] = PLACE, **options: Any) -> Result:
@@ -158,7 +161,7 @@ def test_ctrl_c_between_answers_ends_the_chat(model: ScriptedModel, monkeypatch:
 def test_a_component_at_zero_copies_is_waited_for(asleep: object, aws: None, time_of: Any) -> None:
     begin = InferenceClient.__init__
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(InferenceClient, "__init__", lambda self, **given: begin(self, **given, clock=time_of))
+        patch.setattr(InferenceClient, "__init__", lambda self, **options: begin(self, **options, clock=time_of))
         done = talk("anybody there?")
     assert (done.exit_code, done.stdout) == (0, "part 0 part 1 part 2 \n")
     assert "llama: at zero copies; the request has asked for one" in done.stderr

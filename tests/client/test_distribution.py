@@ -128,9 +128,9 @@ def test_an_sdist_makes_the_same_wheel(root: Path, wheel: Path, tmp_path: Path) 
     with tarfile.open(_build(root / "client", "sdist", tmp_path / "sdist")) as archive:
         archive.extractall(tmp_path / "unpacked", filter="data")
     (folder,) = (tmp_path / "unpacked").iterdir()
-    made = _build(folder, "wheel", tmp_path / "wheel")
+    rebuilt = _build(folder, "wheel", tmp_path / "wheel")
     # A record stands for the bytes of every file; only the order of its lines is the build's own.
-    assert _record(made) == _record(wheel)
+    assert _record(rebuilt) == _record(wheel)
 
 
 def _record(wheel: Path) -> list[str]:
@@ -178,15 +178,15 @@ def test_it_asks_and_waits_where_nothing_of_the_library_is(root: Path, alone: Pa
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("openai_client", "openai_client needs httpx2: pip install 'cdk-sglang-client[openai]'"),
         ("ProgressLine", "ProgressLine needs rich: pip install 'cdk-sglang-client[terminal]'"),
     ],
 )
-def test_what_an_extra_brings_is_named_with_the_extra(alone: Path, name: str, said: str) -> None:
+def test_what_an_extra_brings_is_named_with_the_extra(alone: Path, name: str, message: str) -> None:
     code = f"try:\n    from cdk_sglang_client import {name}\nexcept ModuleNotFoundError as error: print(error)"
-    assert _run(alone, code) == said
+    assert _run(alone, code) == message
 
 
 def test_a_token_needs_the_sdk_alone(alone: Path) -> None:

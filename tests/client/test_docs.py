@@ -55,10 +55,10 @@ def test_the_examples_run_as_they_stand(deployed: None, cloud: Any) -> None:
         **cloud.credentials.environment,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-    said = f"heard: {HELLO[0]['content']}\n"
-    wanted = [f"{said}part 0 part 1 part 2 ", said, said]
+    reply = f"heard: {HELLO[0]['content']}\n"
+    outputs = [f"{reply}part 0 part 1 part 2 ", reply, reply]
     programs = [text for kind, text in BLOCKS if kind == "python"]
-    for program, output in zip(programs, wanted, strict=True):
+    for program, output in zip(programs, outputs, strict=True):
         done = subprocess.run(
             [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False, timeout=120
         )

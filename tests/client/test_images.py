@@ -26,8 +26,8 @@ def test_bytes_and_files_travel_with_the_request_under_their_own_format(
     url = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
     file = tmp_path / "a picture.bin"  # the format is that of the content, whatever the name says
     file.write_bytes(content)
-    wanted = {"type": "image_url", "image_url": {"url": url}}
-    assert image_part(content) == image_part(file) == image_part(str(file)) == wanted
+    part = {"type": "image_url", "image_url": {"url": url}}
+    assert image_part(content) == image_part(file) == image_part(str(file)) == part
 
 
 @pytest.mark.parametrize("url", ["https://example.com/a.png", "HTTP://example.com/a", "data:image/png;base64,aGk="])

@@ -37,17 +37,17 @@ def ask(client: openai.OpenAI, **more: Any) -> Any:
 
 
 def test_one_request_wakes_a_component_from_zero_and_gets_its_answer(
-    asleep: Any, options: dict[str, Any], steps: list[Progress], seen: Callable[[], int]
+    asleep: Any, options: dict[str, Any], steps: list[Progress], request_count: Callable[[], int]
 ) -> None:
     with openai_client("fleet", "llama", **options) as client:
         answer = ask(client)
     assert answer.choices[0].message.content == "heard: hello"
     assert states(steps) == [State.ASLEEP, State.ANSWERED]
-    assert seen() == 1
+    assert request_count() == 1
 
 
 def test_an_async_request_does_the_same(
-    asleep: Any, options: dict[str, Any], steps: list[Progress], seen: Callable[[], int]
+    asleep: Any, options: dict[str, Any], steps: list[Progress], request_count: Callable[[], int]
 ) -> None:
     async def run() -> Any:
         async with async_openai_client("fleet", "llama", **options) as client:
@@ -55,7 +55,7 @@ def test_an_async_request_does_the_same(
 
     assert asyncio.run(run()).choices[0].message.content == "heard: hello"
     assert states(steps) == [State.ASLEEP, State.ANSWERED]
-    assert seen() == 1
+    assert request_count() == 1
 
 
 def test_streams_come_in_parts(asleep: Any, options: dict[str, Any]) -> None:
@@ -76,12 +76,12 @@ def test_async_streams_come_in_parts(serving: Any, options: dict[str, Any]) -> N
 
 
 def test_throttling_is_waited_out(
-    serving: Any, options: dict[str, Any], time_of: CloudTime, seen: Callable[[], int]
+    serving: Any, options: dict[str, Any], time_of: CloudTime, request_count: Callable[[], int]
 ) -> None:
     faults.inject("throttling", target="InvokeEndpoint", times=2)
     with openai_client("fleet", "llama", **options) as client:
         assert ask(client).choices
-    assert (len(time_of.pauses), seen()) == (2, 1)
+    assert (len(time_of.pauses), request_count()) == (2, 1)
 
 
 @pytest.mark.parametrize("kind", [openai.InternalServerError, openai.RateLimitError], ids=lambda kind: kind.__name__)
@@ -89,27 +89,27 @@ def test_the_engines_errors_are_raised_at_once(
     serving: Any,
     options: dict[str, Any],
     time_of: CloudTime,
-    seen: Callable[[], int],
+    request_count: Callable[[], int],
     kind: type[openai.APIStatusError],
 ) -> None:
     status = 503 if kind is openai.InternalServerError else 429
     with openai_client("fleet", "llama", **options) as client, pytest.raises(kind) as caught:
         ask(client, status=status)
     assert caught.value.status_code == status
-    eventually(lambda: seen() >= 1)
-    assert (time_of.pauses, seen()) == ([], 1)
+    eventually(lambda: request_count() >= 1)
+    assert (time_of.pauses, request_count()) == ([], 1)
 
 
 def test_a_read_that_times_out_is_not_sent_again(
-    serving: Any, options: dict[str, Any], time_of: CloudTime, seen: Callable[[], int]
+    serving: Any, options: dict[str, Any], time_of: CloudTime, request_count: Callable[[], int]
 ) -> None:
     with (
         openai_client("fleet", "llama", **options, read_timeout_seconds=0.3) as client,
         pytest.raises(openai.APITimeoutError),
     ):
         ask(client, sleep_s=1)
-    eventually(lambda: seen() >= 1)
-    assert (time_of.pauses, seen()) == ([], 1)
+    eventually(lambda: request_count() >= 1)
+    assert (time_of.pauses, request_count()) == ([], 1)
 
 
 def test_out_of_time_is_one_kind_of_error_for_both_clients(
@@ -202,12 +202,12 @@ def test_tokens_are_made_anew_before_their_credentials_can_end(monkeypatch: pyte
     clock.at = 299
     assert tokens.token() == first
     clock.at = 301
-    made: list[float] = []
+    moments: list[float] = []
     real = SESSION.get_credentials
-    monkeypatch.setattr(SESSION, "get_credentials", lambda: (made.append(clock.at), real())[1])
+    monkeypatch.setattr(SESSION, "get_credentials", lambda: (moments.append(clock.at), real())[1])
     tokens.token()
     tokens.token()
-    assert made == [301]
+    assert moments == [301]
 
 
 def test_a_token_is_a_presigned_request_of_an_hour_at_most() -> None:
@@ -222,15 +222,15 @@ def test_a_token_is_a_presigned_request_of_an_hour_at_most() -> None:
 def test_a_wait_longer_than_a_tokens_age_is_signed_anew(
     serving: Any, options: dict[str, Any], time_of: CloudTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made: list[str] = []
+    all_tokens: list[str] = []
 
-    def count(*given: Any) -> str:
-        made.append(session_token(*given))
-        return made[-1]
+    def count(*arguments: Any) -> str:
+        all_tokens.append(session_token(*arguments))
+        return all_tokens[-1]
 
     monkeypatch.setattr("cdk_sglang.client.tokens.session_token", count)
     faults.inject("throttling", target="InvokeEndpoint", times=60)
     with openai_client("fleet", "llama", **options) as client:
         assert ask(client).choices
     assert sum(time_of.pauses) > 600
-    assert len(made) == 3
+    assert len(all_tokens) == 3

@@ -77,9 +77,9 @@ def test_what_is_no_list_of_scores_is_an_error(body: bytes) -> None:
 
 
 def test_ask_says_in_one_line_what_a_component_that_does_not_chat_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = "this component's task is embedding, so it takes no messages; send input instead"
+    message = "this component's task is embedding, so it takes no messages; send input instead"
     refusal = {
-        "Error": {"Code": "ModelError", "Message": f'Received client error (400) from model with message "{said}"'}
+        "Error": {"Code": "ModelError", "Message": f'Received client error (400) from model with message "{message}"'}
     }
 
     def stream_chat(*_: object, **__: object) -> object:

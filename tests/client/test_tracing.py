@@ -67,19 +67,19 @@ def test_each_request_carries_the_span_to_the_container(
 
 
 def test_the_openai_client_sends_it_too(span: SimpleNamespace, serving: Any, options: dict[str, Any]) -> None:
-    seen: list[str | None] = []
+    attributes: list[str | None] = []
     with openai_client("fleet", "llama", **options) as client:
         client._client._transport._inner.handle_request = _recording(
             client._client._transport._inner.handle_request,
-            seen,
+            attributes,
         )
         client.chat.completions.create(model="llama", messages=[{"role": "user", "content": "hello"}])
-    assert seen == [f"traceparent={PARENT}"]
+    assert attributes == [f"traceparent={PARENT}"]
 
 
-def _recording(inner: Any, seen: list[str | None]) -> Any:
+def _recording(inner: Any, attributes: list[str | None]) -> Any:
     def handle(request: Any) -> Any:
-        seen.append(request.headers.get("X-Amzn-SageMaker-Custom-Attributes"))
+        attributes.append(request.headers.get("X-Amzn-SageMaker-Custom-Attributes"))
         return inner(request)
 
     return handle

@@ -52,12 +52,12 @@ def _shapes(config: dict[str, Any]) -> dict[str, tuple[str, int, int, int]]:
     }
 
 
-def _tensors(asked: dict[str, Any]) -> dict[str, torch.Tensor]:
-    config, rank = asked["config"], asked["rank"]
-    dtype = getattr(torch, asked["dtype"])
+def _tensors(request: dict[str, Any]) -> dict[str, torch.Tensor]:
+    config, rank = request["config"], request["rank"]
+    dtype = getattr(torch, request["dtype"])
     shapes = _shapes(config)
-    made = {}
-    for module in asked["modules"]:
+    tensors = {}
+    for module in request["modules"]:
         if module == "embed_tokens":
             places = [("model.embed_tokens", config["vocab_size"], config["hidden_size"])]
             names = ("lora_embedding_A", "lora_embedding_B")
@@ -73,28 +73,28 @@ def _tensors(asked: dict[str, Any]) -> dict[str, torch.Tensor]:
             ]
             names = ("lora_A.weight", "lora_B.weight")
         for place, inputs, outputs in places:
-            made[f"base_model.model.{place}.{names[0]}"] = torch.empty(rank, inputs, dtype=dtype)
-            made[f"base_model.model.{place}.{names[1]}"] = torch.empty(outputs, rank, dtype=dtype)
-    return made
+            tensors[f"base_model.model.{place}.{names[0]}"] = torch.empty(rank, inputs, dtype=dtype)
+            tensors[f"base_model.model.{place}.{names[1]}"] = torch.empty(outputs, rank, dtype=dtype)
+    return tensors
 
 
-def kept_bytes(asked: dict[str, Any]) -> int:
+def kept_bytes(request: dict[str, Any]) -> int:
     settings = SimpleNamespace(
         hf_config={"peft_type": "LORA"},
-        lora_alpha=asked["rank"],
-        r=asked["rank"],
-        target_modules=asked["modules"],
+        lora_alpha=request["rank"],
+        r=request["rank"],
+        target_modules=request["modules"],
         lora_added_tokens_size=0,
     )
-    base = SimpleNamespace(**asked["config"])
+    base = SimpleNamespace(**request["config"])
     adapter = LoRAAdapter("a", settings, base, None, None)
-    adapter.initialize_weights_from_tensors(_tensors(asked))
+    adapter.initialize_weights_from_tensors(_tensors(request))
     stores = [*(layer.weights for layer in adapter.layers), adapter.embedding_layers]
     return sum(tensor.numel() * tensor.element_size() for store in stores for tensor in store.values())
 
 
 for line in sys.stdin:
     request = json.loads(line)
-    said = _parse_size_to_bytes(request["size"]) if "size" in request else kept_bytes(request)
-    real_stdout.write(json.dumps(said) + "\n")
+    outcome = _parse_size_to_bytes(request["size"]) if "size" in request else kept_bytes(request)
+    real_stdout.write(json.dumps(outcome) + "\n")
     real_stdout.flush()

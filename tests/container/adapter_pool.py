@@ -30,21 +30,21 @@ class _Parameters(torch.nn.Module):
         self.one = torch.nn.Parameter(torch.empty(0, device="meta"))
 
 
-def pool_bytes(asked: dict[str, Any]) -> int:
-    config = SimpleNamespace(**asked["config"])
+def pool_bytes(request: dict[str, Any]) -> int:
+    config = SimpleNamespace(**request["config"])
     pool = LoRAMemoryPool.__new__(LoRAMemoryPool)
     pool.base_hf_config, pool.num_layer = config, config.num_hidden_layers
-    pool.max_loras_per_batch, pool.max_lora_rank, pool.dtype = asked["slots"], asked["rank"], torch.bfloat16
-    pool.tp_size = pool.attn_tp_size = asked["tp"]
-    pool.tp_rank, pool.moe_tp_size = 0, asked["tp"] // asked["ep"]
-    pool.moe_ep_size, pool.moe_use_local_expert_ids = asked["ep"], asked["ep"] > 1
+    pool.max_loras_per_batch, pool.max_lora_rank, pool.dtype = request["slots"], request["rank"], torch.bfloat16
+    pool.tp_size = pool.attn_tp_size = request["tp"]
+    pool.tp_rank, pool.moe_tp_size = 0, request["tp"] // request["ep"]
+    pool.moe_ep_size, pool.moe_use_local_expert_ids = request["ep"], request["ep"] > 1
     pool.lora_added_tokens_size, pool.experts_shared_outer_loras = 0, False
     pool.embedding_dim, pool.lm_head_shard_indices = config.hidden_size, None
-    if asked["tp"] > 1:
-        share = math.ceil(config.vocab_size / asked["tp"])
+    if request["tp"] > 1:
+        share = math.ceil(config.vocab_size / request["tp"])
         pool.lm_head_shard_indices = SimpleNamespace(num_org_elements=share)
     pool._has_moe_module = lambda model: pool._get_num_experts(model) > 1
-    pool.target_modules = get_normalized_target_modules(asked["modules"])
+    pool.target_modules = get_normalized_target_modules(request["modules"])
     for name in ("A_buffer", "B_buffer", "embedding_A_buffer", "embedding_B_buffer"):
         setattr(pool, name, {})
     pool.lm_head_A_buffer, pool.lm_head_B_buffer, pool.new_embeddings_buffer = {}, {}, {}

@@ -18,21 +18,21 @@ real_stdout = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)  # SGLang prints
 
 
-def problem(asked: dict[str, Any]) -> str | None:
-    place = ".".join(filter(None, (asked["module"], asked["owner"], asked["name"])))
-    holder = importlib.import_module(asked["module"])
-    if asked["owner"]:
-        holder = getattr(holder, asked["owner"], None)
+def problem(reference: dict[str, Any]) -> str | None:
+    place = ".".join(filter(None, (reference["module"], reference["owner"], reference["name"])))
+    holder = importlib.import_module(reference["module"])
+    if reference["owner"]:
+        holder = getattr(holder, reference["owner"], None)
         if holder is None:
             return place
-    if not hasattr(holder, asked["name"]) and not _is_set_in_instances(holder, asked["name"]):
+    if not hasattr(holder, reference["name"]) and not _is_set_in_instances(holder, reference["name"]):
         return place
-    if not asked["parameters"]:
+    if not reference["parameters"]:
         return None
-    parameters = inspect.signature(getattr(holder, asked["name"])).parameters
+    parameters = inspect.signature(getattr(holder, reference["name"])).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return None
-    missing = [name for name in asked["parameters"] if name not in parameters]
+    missing = [name for name in reference["parameters"] if name not in parameters]
     return f"{place}({', '.join(missing)})" if missing else None
 
 

@@ -88,9 +88,9 @@ def _answers(folder: Path) -> Iterator[str]:
 
 def _refusals(folder: Path) -> str:
     """Return the one problem that every place names, without the place."""
-    said = {answer.partition("adapter_config.json: ")[2] for answer in _answers(folder)}
-    assert len(said) == 1, said
-    return said.pop()
+    problems = {answer.partition("adapter_config.json: ")[2] for answer in _answers(folder)}
+    assert len(problems) == 1, problems
+    return problems.pop()
 
 
 def test_every_field_of_peft_is_classified_with_a_reason() -> None:
@@ -124,10 +124,10 @@ def test_a_field_that_sglang_would_ignore_is_refused_everywhere(adapter_folder: 
 def test_an_adapter_trained_beside_changed_base_weights_is_refused_with_the_conversion(
     adapter_folder: Folders, way: str
 ) -> None:
-    said = _refusals(adapter_folder(**AS_PEFT_WRITES | {"init_lora_weights": way}))
+    problem = _refusals(adapter_folder(**AS_PEFT_WRITES | {"init_lora_weights": way}))
 
-    assert said.startswith(f'init_lora_weights: "{way}" is ignored by SGLang')
-    assert "save_pretrained(path_initial_model_for_weight_conversion=...)" in said
+    assert problem.startswith(f'init_lora_weights: "{way}" is ignored by SGLang')
+    assert "save_pretrained(path_initial_model_for_weight_conversion=...)" in problem
 
 
 def test_a_converted_adapter_passes_with_the_configuration_it_was_initialized_with(adapter_folder: Folders) -> None:
@@ -138,20 +138,20 @@ def test_a_converted_adapter_passes_with_the_configuration_it_was_initialized_wi
 
 @pytest.mark.parametrize("value", [True, 1, "x", [0], {"a": None}])
 def test_a_field_that_nobody_knows_is_refused_unless_it_is_off(adapter_folder: Folders, value: object) -> None:
-    said = _refusals(adapter_folder(what_comes_next=value))
+    problem = _refusals(adapter_folder(what_comes_next=value))
 
-    assert said.startswith(f"what_comes_next: {json.dumps(value)} is ignored by SGLang")
-    assert "remove it from the file if the training did not depend on it" in said
+    assert problem.startswith(f"what_comes_next: {json.dumps(value)} is ignored by SGLang")
+    assert "remove it from the file if the training did not depend on it" in problem
     for number, off in enumerate((None, False, 0, "", [], {})):
         assert _refusals(adapter_folder(f"off-{number}", what_comes_next=off)) == "", off
 
 
 def test_a_name_and_a_value_that_no_line_can_hold_are_shown_on_one(adapter_folder: Folders) -> None:
-    said = _refusals(adapter_folder(**{"a\nb": "\n" * 500}))
+    problem = _refusals(adapter_folder(**{"a\nb": "\n" * 500}))
 
-    assert said.startswith('a\\nb: "\\n\\n')
-    assert "\n" not in said
-    assert len(said) < 300
+    assert problem.startswith('a\\nb: "\\n\\n')
+    assert "\n" not in problem
+    assert len(problem) < 300
 
 
 def test_packing_refuses_with_one_line_and_writes_nothing(

@@ -136,21 +136,21 @@ _SAME_RULES: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "said"), _SAME_RULES, ids=[said[:60] for _, said in _SAME_RULES])
+@pytest.mark.parametrize(("change", "message"), _SAME_RULES, ids=[message[:60] for _, message in _SAME_RULES])
 def test_what_pack_refuses_the_container_refuses_for_the_same_reason(
-    tmp_path: Path, model: Path, change: dict[str, Any], said: str
+    tmp_path: Path, model: Path, change: dict[str, Any], message: str
 ) -> None:
     adapter = _adapter(tmp_path / "a", **change)
     with pytest.raises(AdapterError) as loaded:
         check_adapter(adapter, model=model, max_rank=4, target_modules=None)
     with pytest.raises(ConfigurationError) as packed:
         AdapterFiles.read(adapter)
-    assert said in str(loaded.value)
-    assert said in str(packed.value)
+    assert message in str(loaded.value)
+    assert message in str(packed.value)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (
             {"config": {"r": 8}, "shapes": _pair(f"{LAYER}.q_proj", rank=8)},
@@ -184,13 +184,13 @@ def test_what_pack_refuses_the_container_refuses_for_the_same_reason(
     ],
 )
 def test_an_adapter_that_does_not_fit_this_server_is_refused(
-    tmp_path: Path, model: Path, change: dict[str, Any], said: str
+    tmp_path: Path, model: Path, change: dict[str, Any], message: str
 ) -> None:
     adapter = _adapter(tmp_path / "a", **change)
     modules = frozenset({"q_proj", "v_proj", "embed_tokens"})
     with pytest.raises(AdapterError) as refused:
         check_adapter(adapter, model=model, max_rank=4, target_modules=modules)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_every_problem_of_the_config_is_said_at_once(tmp_path: Path, model: Path) -> None:

@@ -34,7 +34,7 @@ def _refusal(request: dict[str, Any], limits: RequestLimits = LIMITS) -> HttpErr
 
 
 @pytest.mark.parametrize(
-    ("request_", "field", "wanted"),
+    ("request_", "field", "message"),
     [
         ({"top_logprobs": 300}, "top_logprobs", "a whole number from 0 to 20; got 300"),
         ({"top_logprobs": -1}, "top_logprobs", "a whole number from 0 to 20; got -1"),
@@ -128,12 +128,12 @@ def _refusal(request: dict[str, Any], limits: RequestLimits = LIMITS) -> HttpErr
     ],
 )
 def test_a_field_beyond_its_bounds_is_refused_with_its_name_its_value_and_the_bounds(
-    request_: dict[str, Any], field: str, wanted: str
+    request_: dict[str, Any], field: str, message: str
 ) -> None:
     refusal = _refusal(request_)
     assert refusal.param == field
     assert refusal.message.startswith(f"{field} must be ")
-    assert wanted in refusal.message
+    assert message in refusal.message
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_a_long_value_is_not_repeated() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         (b"[]", "must be a JSON object, got an array"),
         (b'"x"', "must be a JSON object, got a string"),
@@ -209,11 +209,11 @@ def test_a_long_value_is_not_repeated() -> None:
         (b'{"x":' * 500 + b"1" + b"}" * 500, "nested at most 64 deep"),
     ],
 )
-def test_a_body_that_is_no_json_object_is_the_callers_mistake(body: bytes, said: str) -> None:
+def test_a_body_that_is_no_json_object_is_the_callers_mistake(body: bytes, message: str) -> None:
     with pytest.raises(HttpError) as refused:
         parse(body, depth=64)
     assert refused.value.status == 400
-    assert said in refused.value.message
+    assert message in refused.value.message
 
 
 def test_what_only_looks_deep_or_broken_is_read() -> None:

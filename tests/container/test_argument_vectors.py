@@ -210,11 +210,11 @@ def test_settings_that_synth_lets_pass_are_accepted_by_sglangs_parser_and_resolv
     resolved = 0
 
     @settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-    @given(asked=a_few_options(_realistic(str(models["base"])), most=6))
-    def check(asked: dict[str, Any]) -> None:
+    @given(fields=a_few_options(_realistic(str(models["base"])), most=6))
+    def check(fields: dict[str, Any]) -> None:
         nonlocal resolved
         try:
-            options = SglangOptions.model_validate(asked)
+            options = SglangOptions.model_validate(fields)
         except (ConfigurationError, ValidationError):
             return
         if options.problems("server", model_max_context=2048):

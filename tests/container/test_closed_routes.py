@@ -18,7 +18,7 @@ CONTAINER = Path(__file__).parents[2] / "container"
 PATHS = frozenset({"/flush_cache", "/freeze_gc", "/update_weights_from_disk"})
 
 
-def asked(path: str, client: tuple[str, int] | None = ("169.254.255.130", 4711)) -> tuple[int, Any]:
+def outcome(path: str, client: tuple[str, int] | None = ("169.254.255.130", 4711)) -> tuple[int, Any]:
     """Return the status of a request, and whether it reached the application."""
     sent: list[Any] = []
     reached = []
@@ -42,19 +42,19 @@ def asked(path: str, client: tuple[str, int] | None = ("169.254.255.130", 4711))
     "path", ["/flush_cache", "/flush_cache/", "//flush_cache", "/update_weights_from_disk", "/freeze_gc"]
 )
 def test_an_administrative_path_is_not_found(path: str) -> None:
-    assert asked(path) == (404, [])
+    assert outcome(path) == (404, [])
 
 
 @pytest.mark.parametrize("path", ["/invocations", "/v1/chat/completions", "/ping", "/adapters/flush_cache", "/metrics"])
 def test_every_other_path_passes(path: str) -> None:
-    assert asked(path) == (200, [path])
+    assert outcome(path) == (200, [path])
 
 
 @pytest.mark.parametrize("client", [("127.0.0.1", 1), ("::1", 1)])
 def test_sglang_may_ask_itself_to_freeze_its_collector_and_for_nothing_else(client: tuple[str, int]) -> None:
-    assert asked("/freeze_gc", client)[0] == 200
-    assert asked("/flush_cache", client)[0] == 404
-    assert asked("/freeze_gc", None)[0] == 404
+    assert outcome("/freeze_gc", client)[0] == 200
+    assert outcome("/flush_cache", client)[0] == 404
+    assert outcome("/freeze_gc", None)[0] == 404
 
 
 def test_an_sglang_that_marks_none_is_refused() -> None:

@@ -152,8 +152,8 @@ def test_another_content_type_becomes_json_on_invocations_alone(content_type: st
     setup = Setup()
     setup.ask(headers={"content-type": content_type})
     setup.ask(headers={"content-type": content_type}, path="/v1/chat/completions")
-    seen = [dict(scope["headers"])[b"content-type"].decode() for scope in setup.app.scopes]
-    assert seen == ["application/json", content_type]
+    content_types = [dict(scope["headers"])[b"content-type"].decode() for scope in setup.app.scopes]
+    assert content_types == ["application/json", content_type]
 
 
 @pytest.mark.parametrize("length", [True, False])
@@ -264,23 +264,25 @@ def test_an_error_in_any_other_shape_gets_openais(answer: bytes, message: str) -
 
 
 def test_a_code_that_sglang_gives_a_name_keeps_it() -> None:
-    said = b'{"error": {"message": "no store", "type": "invalid_request_error", "param": "store", "code": "no_store"}}'
-    error = json.loads(Setup(app=Recorder(status=400, answer=said)).ask(path="/v1/responses")[2])["error"]
+    engine_answer = (
+        b'{"error": {"message": "no store", "type": "invalid_request_error", "param": "store", "code": "no_store"}}'
+    )
+    error = json.loads(Setup(app=Recorder(status=400, answer=engine_answer)).ask(path="/v1/responses")[2])["error"]
     assert error == {"message": "no store", "type": "invalid_request_error", "param": "store", "code": "no_store"}
 
 
 @pytest.mark.parametrize("status", [500, 501])
 def test_what_sglang_fails_at_before_it_asks_the_scheduler_is_the_callers_mistake(status: int) -> None:
-    said = b'{"object": "error", "message": "Internal server error: unhashable type", "code": 500}'
-    answered, _, body = Setup(app=Recorder(status=status, answer=said)).ask()
+    engine_answer = b'{"object": "error", "message": "Internal server error: unhashable type", "code": 500}'
+    answered, _, body = Setup(app=Recorder(status=status, answer=engine_answer)).ask()
     assert answered == 400
     assert json.loads(body)["error"]["message"].endswith("as it stands: unhashable type")
 
 
 def test_what_the_scheduler_was_asked_and_what_the_operator_commands_may_fail() -> None:
-    asked = Setup(app=Recorder(status=500, before=note_dispatch)).ask()
-    assert asked[0] == 500
-    assert json.loads(asked[2])["error"]["code"] == 500
+    reply = Setup(app=Recorder(status=500, before=note_dispatch)).ask()
+    assert reply[0] == 500
+    assert json.loads(reply[2])["error"]["code"] == 500
     assert Setup(app=Recorder(status=500)).ask(path="/adapters")[0] == 500
     assert Setup(app=Recorder(status=500)).ask(b"", method="GET", path="/v1/models")[0] == 500
 
@@ -373,7 +375,7 @@ def test_a_body_that_cannot_be_read_is_the_callers_error(body: bytes, adapters: 
 
 
 @pytest.mark.parametrize(
-    ("body", "asked", "adapter"),
+    ("body", "identifier", "adapter"),
     [
         ({}, None, None),
         ({"model": "base"}, None, None),
@@ -389,14 +391,14 @@ def test_a_body_that_cannot_be_read_is_the_callers_error(body: bytes, adapters: 
         ({"model": "a", "lora_path": "a"}, "a", "a"),
     ],
 )
-def test_the_right_adapter_is_chosen(body: dict[str, Any], asked: str | None, adapter: str | None) -> None:
-    chosen = choose_adapter(body, header_adapter=asked, base="base", adapters=["a", "b"])
+def test_the_right_adapter_is_chosen(body: dict[str, Any], identifier: str | None, adapter: str | None) -> None:
+    chosen = choose_adapter(body, header_adapter=identifier, base="base", adapters=["a", "b"])
     assert chosen.get("lora_path") == adapter
     assert chosen.get("model") == body.get("model")
 
 
 @pytest.mark.parametrize(
-    ("body", "asked", "status", "message"),
+    ("body", "identifier", "status", "message"),
     [
         ({}, "x", 404, "The adapter x was not found"),
         ({"model": "x"}, None, 404, "The model x does not exist"),
@@ -410,10 +412,10 @@ def test_the_right_adapter_is_chosen(body: dict[str, Any], asked: str | None, ad
     ],
 )
 def test_a_wrong_name_is_never_the_base_models(
-    body: dict[str, Any], asked: str | None, status: int, message: str
+    body: dict[str, Any], identifier: str | None, status: int, message: str
 ) -> None:
     with pytest.raises(HttpError) as refused:
-        choose_adapter(body, header_adapter=asked, base="base", adapters=["a", "b"])
+        choose_adapter(body, header_adapter=identifier, base="base", adapters=["a", "b"])
     assert refused.value.status == status
     assert message in refused.value.message
 

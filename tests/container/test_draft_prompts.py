@@ -13,11 +13,11 @@ COUNTS = {"learned": 256, "checked": 32, "measured": 60}
 
 @pytest.mark.parametrize("base", [RANDOM, SMOLLM2])
 def test_prompts_are_the_same_every_time_and_no_two_parts_share_one(base: str) -> None:
-    made = {part: prompts(base, part, COUNTS[part]) for part in PARTS}
-    assert made == {part: prompts(base, part, COUNTS[part]) for part in PARTS}
+    texts_by_part = {part: prompts(base, part, COUNTS[part]) for part in PARTS}
+    assert texts_by_part == {part: prompts(base, part, COUNTS[part]) for part in PARTS}
     for one, other in itertools.combinations(PARTS, 2):
-        assert not set(made[one]) & set(made[other])
-    assert all(len(set(texts)) == len(texts) for texts in made.values())
+        assert not set(texts_by_part[one]) & set(texts_by_part[other])
+    assert all(len(set(texts)) == len(texts) for texts in texts_by_part.values())
 
 
 def test_no_name_and_no_complaint_that_is_measured_was_trained_on() -> None:

@@ -53,7 +53,7 @@ def test_a_request_within_bounds_and_what_is_no_request_go_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "problem"),
     [
         ({"input_ids": array("q", [261])}, "input_ids must be token ids from 0 to 260"),
         ({"input_ids": array("q", [-1])}, "input_ids must be token ids from 0 to 260"),
@@ -66,11 +66,11 @@ def test_a_request_within_bounds_and_what_is_no_request_go_on() -> None:
     ],
 )
 @pytest.mark.parametrize("batched", [False, True])
-def test_a_request_beyond_its_bounds_stays_here(changes: dict[str, Any], said: str, batched: bool) -> None:
+def test_a_request_beyond_its_bounds_stays_here(changes: dict[str, Any], problem: str, batched: bool) -> None:
     manager = _guarded()
     request = _request(**changes)
     message = SimpleNamespace(batch=[_request(), request]) if batched else request
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=problem):
         manager._dispatch_to_scheduler(message)
     assert manager.sent == []
 

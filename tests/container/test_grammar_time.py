@@ -102,14 +102,19 @@ def request_of(work: Work) -> Callable[[Any], Any]:
         inner = grammar
         if reasons:
             grammar = SimpleNamespace(grammar=inner, finished=False)
-        made = SimpleNamespace(grammar=grammar, to_finish=None, finished=lambda: False, ctx=inner.ctx, inner=inner)
+        engine_request = SimpleNamespace(
+            grammar=grammar, to_finish=None, finished=lambda: False, ctx=inner.ctx, inner=inner
+        )
 
         def step(tokens: list[int]) -> list[int]:
             inner.fill_vocab_mask(None, 0)
-            return processor._accept_grammar_tokens(made, tokens)
+            return processor._accept_grammar_tokens(engine_request, tokens)
 
-        made.step, made.prefill = step, lambda token: processor._apply_prefill_grammar(req=made, next_token_id=token)
-        return made
+        engine_request.step, engine_request.prefill = (
+            step,
+            lambda token: processor._apply_prefill_grammar(req=engine_request, next_token_id=token),
+        )
+        return engine_request
 
     return request
 
@@ -154,16 +159,16 @@ def server(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.mark.engine
 @pytest.mark.timeout(600)
 def test_an_ambiguous_grammar_is_400_on_the_engine_and_its_neighbours_are_answered(server: EngineServer) -> None:
-    def asked(grammar: str, tokens: int) -> Any:
+    def generation(grammar: str, tokens: int) -> Any:
         sampling = {"ebnf": grammar, "max_new_tokens": tokens, "min_new_tokens": tokens}
         return server.request("POST", "/generate", {"text": "x", "sampling_params": sampling}, timeout_s=300)
 
     with concurrent.futures.ThreadPoolExecutor(len(AMBIGUOUS)) as pool:
-        replies = pool.map(lambda grammar: asked(grammar, 1900), AMBIGUOUS)
+        replies = pool.map(lambda grammar: generation(grammar, 1900), AMBIGUOUS)
         neighbour = server.chat(max_tokens=4)
         for reply in replies:
             assert reply.status == HTTPStatus.BAD_REQUEST, reply.body
             assert "the grammar takes more than 5 ms a token" in reply.json["error"]["message"]
     assert neighbour.status == HTTPStatus.OK
-    assert asked(UNAMBIGUOUS, 200).status == HTTPStatus.OK
+    assert generation(UNAMBIGUOUS, 200).status == HTTPStatus.OK
     assert server.ping() == HTTPStatus.OK

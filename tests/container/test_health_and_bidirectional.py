@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 class Pulse:
     def __init__(self) -> None:
-        self.alive, self.asked, self.up, self.stopping = True, 0, False, False
+        self.alive, self.probes, self.up, self.stopping = True, 0, False, False
         self.computing = self.beating = False
         self.under_way = self.given_up = 0
 
     async def generate(self) -> bool:
-        self.asked += 1
+        self.probes += 1
         self.under_way += 1
         assert self.under_way == 1, "one probe at a time"
         try:
@@ -65,7 +65,7 @@ def test_it_is_unhealthy_until_the_engine_is_up_and_healthy_at_once_after_a_warm
         assert not health.ok
         pulse.up = True
         await _until(lambda: health.ok)
-        assert pulse.asked == 0
+        assert pulse.probes == 0
         await health.stop()
 
     asyncio.run(run())
@@ -77,7 +77,7 @@ def test_without_a_warm_up_the_first_token_decides() -> None:
         pulse.up, pulse.alive = True, False
         health = _health(pulse, warmed_up=False)
         health.start()
-        await _until(lambda: pulse.asked > 1)
+        await _until(lambda: pulse.probes > 1)
         assert not health.ok
         pulse.alive = True
         await _until(lambda: health.ok)
@@ -110,16 +110,16 @@ def test_an_engine_that_computes_is_healthy_however_long_a_pass_takes() -> None:
         pulse.up = True
         health = _health(pulse)
         health.start()
-        await _until(lambda: pulse.asked > 0)
-        pulse.alive, pulse.computing, asked = False, True, pulse.asked
-        await _until(lambda: pulse.asked > asked)
-        asked = pulse.asked
+        await _until(lambda: pulse.probes > 0)
+        pulse.alive, pulse.computing, count = False, True, pulse.probes
+        await _until(lambda: pulse.probes > count)
+        count = pulse.probes
         for _ in range(60):  # three times what a wedged engine is given
             assert health.ok
             await asyncio.sleep(0.01)
-        assert (pulse.asked, pulse.given_up) == (asked, 0), "probes would pile up behind the pass"
+        assert (pulse.probes, pulse.given_up) == (count, 0), "probes would pile up behind the pass"
         pulse.alive = True
-        await _until(lambda: pulse.asked > asked)
+        await _until(lambda: pulse.probes > count)
         assert health.ok
         await health.stop()
 
@@ -132,7 +132,7 @@ def test_an_engine_that_stops_computing_in_a_pass_is_noticed_and_its_probe_given
         pulse.up = True
         health = _health(pulse)
         health.start()
-        await _until(lambda: pulse.asked > 0)
+        await _until(lambda: pulse.probes > 0)
         pulse.alive, pulse.computing = False, True
         await asyncio.sleep(0.3)
         assert health.ok
@@ -152,7 +152,7 @@ def test_computing_alone_stands_for_an_answer_for_the_set_time_only() -> None:
         pulse.up = True
         health = _health(pulse, stalled_after_s=0.3)
         health.start()
-        await _until(lambda: pulse.asked > 0)
+        await _until(lambda: pulse.probes > 0)
         pulse.alive, pulse.computing = False, True
         await asyncio.sleep(0.2)
         assert health.ok
@@ -169,7 +169,7 @@ def test_a_heartbeat_stands_for_an_answer_however_long_a_pass_takes() -> None:
         pulse.up = True
         health = _health(pulse, stalled_after_s=0.2)
         health.start()
-        await _until(lambda: pulse.asked > 0)
+        await _until(lambda: pulse.probes > 0)
         pulse.alive, pulse.computing, pulse.beating = False, True, True
         for _ in range(60):  # three times what computing alone is worth
             assert health.ok
@@ -204,12 +204,12 @@ def test_an_engine_that_was_told_to_stop_is_asked_no_more() -> None:
         pulse.up = True
         health = _health(pulse)
         health.start()
-        await _until(lambda: pulse.asked > 0)
+        await _until(lambda: pulse.probes > 0)
         pulse.stopping = True
         await asyncio.sleep(0.1)
-        asked = pulse.asked
+        count = pulse.probes
         await asyncio.sleep(0.3)
-        assert pulse.asked == asked
+        assert pulse.probes == count
         await health.stop()
 
     asyncio.run(run())
@@ -251,18 +251,18 @@ class Chat:
         request = json.loads((await receive())["body"])
         self.requests.append(request)
         self.scopes.append(scope)
-        said = str(request["messages"][-1]["content"])
-        if said == "bad":
+        text = str(request["messages"][-1]["content"])
+        if text == "bad":
             await send({"type": "http.response.start", "status": 400, "headers": []})
             await send({"type": "http.response.body", "body": b'{"message": "not like that"}'})
             return
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        if said == "forever":
+        if text == "forever":
             await send({"type": "http.response.body", "body": _event("x"), "more_body": True})
             assert (await receive())["type"] == "http.disconnect"
             self.left += 1
             return
-        stream = b"".join(_event(letter) for letter in said) + b"data: [DONE]\n\n"
+        stream = b"".join(_event(letter) for letter in text) + b"data: [DONE]\n\n"
         for start in range(0, len(stream), 10):  # events are cut anywhere
             await send({"type": "http.response.body", "body": stream[start : start + 10], "more_body": True})
         await send({"type": "http.response.body", "body": b""})

@@ -80,7 +80,7 @@ def test_what_sglang_loads_is_whole(tmp_path: Path, folder: Folder) -> None:
 def test_a_damaged_model_is_refused_in_a_line_that_names_the_file(tmp_path: Path, folder: Folder) -> None:
     lines = problems(folder.write(tmp_path))
     assert len(lines) == len(folder.says)
-    assert [said for said in folder.says if not any(said in line for line in lines)] == []
+    assert [text for text in folder.says if not any(text in line for line in lines)] == []
 
 
 def test_a_tokenizers_own_folder_is_looked_at_too(model: Path, tmp_path: Path) -> None:

@@ -66,10 +66,10 @@ def adapters(server: EngineServer, models: dict[str, Path]) -> Iterator[list[str
 
 
 def test_a_request_without_content_type_is_answered_as_json(server: EngineServer) -> None:
-    wanted = server.chat()
-    assert wanted.status == 200
+    expected = server.chat()
+    assert expected.status == 200
     for content_type in ("application/octet-stream", "text/plain", ""):
-        assert server.chat(headers={"content-type": content_type}).text == wanted.text
+        assert server.chat(headers={"content-type": content_type}).text == expected.text
 
 
 @pytest.mark.parametrize("body", [b"{not json", b"", b"[1]", b"\xff\xfe"])
@@ -129,9 +129,9 @@ def test_three_hundred_adapters_on_eight_slots_take_turns(server: EngineServer, 
             source = str(models["adapter-a" if index % 2 else "adapter-b"])
             body = {"name": name, "src": source, "preload": index < 20}
             assert server.request("POST", "/adapters", body).status == 200
-        asked = [*names[:6], *names[148:152], *names[-6:]]  # loaded and evicted since, never loaded, the last
+        sample = [*names[:6], *names[148:152], *names[-6:]]  # loaded and evicted since, never loaded, the last
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            texts = list(pool.map(lambda name: server.chat(headers={ADAPTER: name}).text, asked))
+            texts = list(pool.map(lambda name: server.chat(headers={ADAPTER: name}).text, sample))
         assert len(set(texts[0::2])) == 1
         assert len(set(texts[1::2])) == 1
         assert texts[0] != texts[1]
@@ -182,14 +182,14 @@ def test_an_adapter_that_would_kill_the_engine_is_refused_and_the_engine_goes_on
 def test_adapters_come_and_go_under_load_without_a_failed_base_request(
     server: EngineServer, models: dict[str, Path]
 ) -> None:
-    wanted = server.chat().text
+    text = server.chat().text
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         replies = [pool.submit(server.chat) for _ in range(60)]
         for _ in range(3):
             assert server.request("POST", "/adapters", {"name": "busy", "src": str(models["adapter-a"])}).status == 200
             assert server.chat(headers={ADAPTER: "busy"}).status == 200
             assert server.request("DELETE", "/adapters/busy").status == 200
-        assert {(reply.result().status, reply.result().text) for reply in replies} == {(200, wanted)}
+        assert {(reply.result().status, reply.result().text) for reply in replies} == {(200, text)}
 
 
 @pytest.mark.parametrize(
@@ -247,9 +247,9 @@ def test_streaming_arrives_in_pieces(server: EngineServer) -> None:
 
 
 def _no_after_s(server: EngineServer) -> float:
-    asked = time.monotonic()
+    start = time.monotonic()
     assert server.ping() == 503
-    return time.monotonic() - asked
+    return time.monotonic() - start
 
 
 def test_ping_says_no_within_ten_seconds_of_a_wedged_engine_and_yes_again_after(server: EngineServer) -> None:
@@ -415,9 +415,9 @@ def test_sglang_publishes_its_metrics_under_the_names_that_queries_read(
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", scrape, re.MULTILINE))
     missing = {key for key, metric in metrics.items() if metric.names[0] not in kinds}
     assert missing <= NOT_YET, "names that the engine does not publish"
-    seen = {key: metric for key, metric in metrics.items() if key not in missing}
-    assert {key: kinds[metric.names[0]] for key, metric in seen.items()} == {
-        key: metric.kind for key, metric in seen.items()
+    present = {key: metric for key, metric in metrics.items() if key not in missing}
+    assert {key: kinds[metric.names[0]] for key, metric in present.items()} == {
+        key: metric.kind for key, metric in present.items()
     }
     labels = {
         key: set(
@@ -425,10 +425,10 @@ def test_sglang_publishes_its_metrics_under_the_names_that_queries_read(
                 r'(\w+)="', "".join(re.findall(rf"^{metric.names[0]}(?:_bucket)?(\{{.*\}}) ", scrape, re.MULTILINE))
             )
         )
-        for key, metric in seen.items()
+        for key, metric in present.items()
     }
     assert {key: found - {*ENGINE_LABELS, "le"} for key, found in labels.items()} == {
-        key: set(metric.labels) for key, metric in seen.items()
+        key: set(metric.labels) for key, metric in present.items()
     }
     for key, bounds in bucket_bounds().items():
         found = re.findall(rf'^{metrics[key].names[0]}_bucket\{{.*le="([^"+]+)"', scrape, re.MULTILINE)

@@ -73,8 +73,8 @@ def run(code: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def wheel(folder: Path, *, tokenizer: str = "gpt2") -> Path:
-    made = run(["-c", MAKE_WHEEL, str(folder), tokenizer])
-    assert made.returncode == 0, made.stderr
+    process = run(["-c", MAKE_WHEEL, str(folder), tokenizer])
+    assert process.returncode == 0, process.stderr
     return folder / "a.whl"
 
 

@@ -26,7 +26,7 @@ class App:
         self.middleware.append((kind, options))
 
 
-def asked(kind: str, path: str, **headers: str) -> tuple[list[str], list[dict[str, Any]]]:
+def outcome(kind: str, path: str, **headers: str) -> tuple[list[str], list[dict[str, Any]]]:
     app, sent = App(), []
 
     async def receive() -> dict[str, Any]:
@@ -57,7 +57,7 @@ def asked(kind: str, path: str, **headers: str) -> tuple[list[str], list[dict[st
 )
 def test_a_web_page_reaches_no_route_of_a_copy(kind: str, headers: dict[str, str]) -> None:
     for path in ("/ping", "/invocations", "/adapters", "/flush_cache", "/update_weights_from_disk"):
-        reached, sent = asked(kind, path, **headers)
+        reached, sent = outcome(kind, path, **headers)
         assert reached == []
         assert (sent[0].get("status"), sent[0].get("code")) in {(403, None), (None, 1008)}
         assert [name for name, _ in sent[0].get("headers", ()) if name.startswith(b"access-control")] == []
@@ -65,7 +65,7 @@ def test_a_web_page_reaches_no_route_of_a_copy(kind: str, headers: dict[str, str
 
 @pytest.mark.parametrize("kind", ["http", "websocket", "lifespan"])
 def test_programs_of_the_machine_and_the_server_itself_come_through(kind: str) -> None:
-    assert asked(kind, "/invocations", **({} if kind == "lifespan" else {"host": HOST})) == ([kind], [])
+    assert outcome(kind, "/invocations", **({} if kind == "lifespan" else {"host": HOST})) == ([kind], [])
 
 
 def test_nothing_is_checked_where_nobody_asked_for_it() -> None:

@@ -98,8 +98,8 @@ def test_what_a_document_shows_becomes_templates(
     content = _whole(shown)
     _write_files(block.document, content, tmp_path)
     monkeypatch.chdir(tmp_path)
-    made = _synthesise(content, source=str(block), folder=tmp_path)
-    names = {stack.stack_name for stack in made.stacks}
+    assembly = _synthesise(content, source=str(block), folder=tmp_path)
+    names = {stack.stack_name for stack in assembly.stacks}
     assert names >= {f"cdk-sglang-shown-{name}" for name in ("foundation", *content["endpoints"])}
 
 

@@ -15,7 +15,7 @@ def _problems(**extra: object) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("extra", "said"),
+    ("extra", "problem"),
     [
         ({"stream_intervall": 2}, "stream_intervall: SGLang 0.5.23 has no such option; did you mean 'stream_interval'"),
         ({"--stream-interval": 2}, "--stream-interval: write it without dashes in front: extra.stream-interval"),
@@ -58,8 +58,8 @@ def _problems(**extra: object) -> list[str]:
         ),
     ],
 )
-def test_refuses_an_option_sglang_would_not_take(extra: dict[str, object], said: str) -> None:
-    assert _problems(**extra) == [f"{PATH}.extra.{said}"]
+def test_refuses_an_option_sglang_would_not_take(extra: dict[str, object], problem: str) -> None:
+    assert _problems(**extra) == [f"{PATH}.extra.{problem}"]
 
 
 def test_takes_any_other_option_in_any_spelling() -> None:

@@ -49,9 +49,9 @@ NEWER = "use an image with SGLang 0.5.21 or newer, such as the one that cdk-sgla
     ],
 )
 def test_the_aws_container_cannot_do_everything(options: dict[str, Any], line: str) -> None:
-    asked = SglangOptions.model_validate(options)
-    assert asked.problems_for("dlc", "server") == [f"server.{line}"]
-    assert asked.problems_for("cdk-sglang", "server") == []
+    server = SglangOptions.model_validate(options)
+    assert server.problems_for("dlc", "server") == [f"server.{line}"]
+    assert server.problems_for("cdk-sglang", "server") == []
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,13 @@ from tests.engine.strategies import options_of
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
-@given(asked=options_of(SglangOptions), release=st.sampled_from(KNOWN_RELEASES))
-def test_any_options_come_back_from_the_variables_that_they_become(asked: dict[str, Any], release: str) -> None:
-    whole = SglangOptions.model_validate(asked)
+@given(fields=options_of(SglangOptions), release=st.sampled_from(KNOWN_RELEASES))
+def test_any_options_come_back_from_the_variables_that_they_become(fields: dict[str, Any], release: str) -> None:
+    whole = SglangOptions.model_validate(fields)
     refused = {line.path.split(".")[1] for line in whole.problems_for("cdk-sglang", sglang_version=release)}
-    sound = SglangOptions.model_validate({name: value for name, value in asked.items() if name not in refused})
+    sound = SglangOptions.model_validate({name: value for name, value in fields.items() if name not in refused})
     wrong = {line.path.split(".")[1] for line in sound.problems("server", sglang_version=release)}
-    sound = SglangOptions.model_validate({name: value for name, value in asked.items() if name not in refused | wrong})
+    sound = SglangOptions.model_validate({name: value for name, value in fields.items() if name not in refused | wrong})
     rendered = sound.environment(sglang_version=release)
     parsed = parse(rendered, sglang_version=release)
     assert parsed.left == {}

@@ -20,16 +20,16 @@ _SETTINGS = settings(max_examples=300, deadline=None, suppress_health_check=[Hea
 
 
 @_SETTINGS
-@given(asked=options_of(SglangOptions), release=st.sampled_from(KNOWN_RELEASES))
+@given(fields=options_of(SglangOptions), release=st.sampled_from(KNOWN_RELEASES))
 def test_any_options_render_an_environment_that_the_parser_of_the_images_sglang_reads_back(
-    asked: dict[str, Any], release: str, entry: Entry, parse_as: ParseAs
+    fields: dict[str, Any], release: str, entry: Entry, parse_as: ParseAs
 ) -> None:
-    whole = SglangOptions.model_validate(asked)
+    whole = SglangOptions.model_validate(fields)
     known = {flag for spec in release_of(release).options for flag in spec.flags}
     env = whole.environment(sglang_version=release)
     assert {f"--{name.removeprefix('SM_SGLANG_').lower().replace('_', '-')}" for name in env} <= known
     refused = {line.path.split(".")[1] for line in whole.problems_for("cdk-sglang", sglang_version=release)}
-    options = SglangOptions.model_validate({name: value for name, value in asked.items() if name not in refused})
+    options = SglangOptions.model_validate({name: value for name, value in fields.items() if name not in refused})
     found = options.problems("server", model_max_context=131072, gpu_capability="9.0", sglang_version=release)
     assume(not any("characters, SageMaker takes" in line for line in found))
     env = options.environment(sglang_version=release)
@@ -55,22 +55,22 @@ def test_any_options_render_an_environment_that_the_parser_of_the_images_sglang_
 
 
 @_SETTINGS
-@given(asked=options_of(SglangOptions), release=st.sampled_from([None, *KNOWN_RELEASES]))
+@given(fields=options_of(SglangOptions), release=st.sampled_from([None, *KNOWN_RELEASES]))
 def test_what_is_fine_for_the_aws_container_uses_only_what_its_release_has(
-    asked: dict[str, Any], release: str | None, dlc_entry: Entry, parse_as: ParseAs
+    fields: dict[str, Any], release: str | None, dlc_entry: Entry, parse_as: ParseAs
 ) -> None:
-    found = SglangOptions.model_validate(asked).problems_for("dlc", sglang_version=release)
+    found = SglangOptions.model_validate(fields).problems_for("dlc", sglang_version=release)
     refused = {line.split(":")[0].split(".")[1] for line in found}
-    options = SglangOptions.model_validate({name: value for name, value in asked.items() if name not in refused})
+    options = SglangOptions.model_validate({name: value for name, value in fields.items() if name not in refused})
     assert options.problems_for("dlc", sglang_version=release) == []
     argv = dlc_entry(options.environment(image_kind="dlc", sglang_version=release))
     parse_as(release or "0.5.17", argv)
 
 
 @_SETTINGS
-@given(asked=options_of(SglangOptions))
-def test_rendering_is_stable_and_what_a_round_trip_keeps(asked: dict[str, Any]) -> None:
-    options = SglangOptions.model_validate(asked)
+@given(fields=options_of(SglangOptions))
+def test_rendering_is_stable_and_what_a_round_trip_keeps(fields: dict[str, Any]) -> None:
+    options = SglangOptions.model_validate(fields)
     again = SglangOptions.model_validate_json(options.model_dump_json())
     assert list(options.environment().items()) == list(again.environment().items())
     assert options.problems("s") == again.problems("s")

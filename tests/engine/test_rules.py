@@ -201,9 +201,9 @@ def test_a_rule_is_silent_only_where_the_release_lacks_what_it_is_about() -> Non
             continue
         options, known = broken[rule.name]
         before = KNOWN_RELEASES[KNOWN_RELEASES.index(rule.since) - 1]
-        asked = SglangOptions.model_validate(options)
-        assert asked.problems("server", sglang_version=rule.since, **known), rule.name
-        assert asked.problems_for("cdk-sglang", sglang_version=before), rule.name
+        server = SglangOptions.model_validate(options)
+        assert server.problems("server", sglang_version=rule.since, **known), rule.name
+        assert server.problems_for("cdk-sglang", sglang_version=before), rule.name
 
 
 @pytest.mark.parametrize("release", KNOWN_RELEASES)
@@ -211,6 +211,6 @@ def test_a_rule_is_silent_only_where_the_release_lacks_what_it_is_about() -> Non
 def test_what_serves_on_the_newest_release_is_refused_on_an_older_one_for_a_reason_of_its_own(
     options: dict[str, Any], known: dict[str, Any], release: str
 ) -> None:
-    asked = SglangOptions.model_validate(options)
-    found = asked.problems("server", sglang_version=release, **known)
-    assert not found or (release in {"0.5.17", "0.5.18"} and (asked.lora or asked.attention_backend)), found
+    server = SglangOptions.model_validate(options)
+    found = server.problems("server", sglang_version=release, **known)
+    assert not found or (release in {"0.5.17", "0.5.18"} and (server.lora or server.attention_backend)), found

@@ -96,7 +96,7 @@ def test_every_example_uses_exported_names_alone(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "said"),
+    ("program", "names"),
     [
         ("from cdk_sglang.serving.endpoint.endpoint import InferenceEndpoint", ["cdk_sglang.serving.endpoint.endpoint.InferenceEndpoint"]),
         ("from cdk_sglang import Component, Capacity", ["cdk_sglang.Component"]),
@@ -105,8 +105,8 @@ def test_every_example_uses_exported_names_alone(root: Path) -> None:
         ("endpoint._context.role", ["endpoint._context"]),
     ],
 )  # fmt: skip
-def test_a_name_that_is_not_exported_is_seen(program: str, said: list[str]) -> None:
-    assert _private(program) == said
+def test_a_name_that_is_not_exported_is_seen(program: str, names: list[str]) -> None:
+    assert _private(program) == names
 
 
 def test_a_caller_in_another_stack_needs_nothing_of_the_first(synth: Synth) -> None:

@@ -125,9 +125,9 @@ def test_code_of_a_lower_minor_capability_runs() -> None:
 
 
 def test_an_ami_older_than_the_image_is_refused_with_the_one_that_fits() -> None:
-    asked = "al2-ami-sagemaker-inference-gpu-2-1"
-    assert ami_problems(GpuInstance.G6E_12XLARGE, "13.0", None, asked) == [
-        f"the image needs CUDA 13.0, inference AMI {asked} has 12.2 on ml.g6e.12xlarge; use {GPU_4_1}"
+    ami = "al2-ami-sagemaker-inference-gpu-2-1"
+    assert ami_problems(GpuInstance.G6E_12XLARGE, "13.0", None, ami) == [
+        f"the image needs CUDA 13.0, inference AMI {ami} has 12.2 on ml.g6e.12xlarge; use {GPU_4_1}"
     ]
 
 

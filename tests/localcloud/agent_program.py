@@ -34,7 +34,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(payload.get("status", 200))
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
-        seen = {
+        report = {
             "turns": len(TURNS),
             "pid": os.getpid(),
             "who": os.environ.get("WHO"),
@@ -44,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
             "key": os.environ["AWS_ACCESS_KEY_ID"],
             "aws": os.environ["AWS_ENDPOINT_URL"],
         }
-        self.say(seen)
+        self.say(report)
         while "wait" in payload and not Path(payload["wait"]).exists():
             time.sleep(0.01)
         for event in payload.get("say", []):

@@ -84,12 +84,12 @@ def runtime(**changes: Any) -> dict[str, Any]:
 
 def tool(name: str, **schema: Any) -> dict[str, Any]:
     """A tool of a target, as templates spell it."""
-    wanted = {
+    default_schema = {
         "Type": "object",
         "Properties": {"query": {"Type": "string", "Description": "a name"}},
         "Required": ["query"],
     }
-    return {"Name": name, "Description": f"the tool {name}", "InputSchema": wanted | schema}
+    return {"Name": name, "Description": f"the tool {name}", "InputSchema": default_schema | schema}
 
 
 def gateway(*, tools: list[dict[str, Any]] | None = None, **changes: Any) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from localcloud.aws.server import LocalCloud
 def invoke(client: Callable[[str], Any]) -> Callable[..., Any]:
     runtime = client("sagemaker-runtime")
 
-    def call(body: dict[str, Any] | None = None, **given: Any) -> Any:
+    def call(body: dict[str, Any] | None = None, **options: Any) -> Any:
         request = {"EndpointName": "fleet", "InferenceComponentName": "llama", "ContentType": "application/json"}
-        answer = runtime.invoke_endpoint(**(request | given), Body=json.dumps(body or {}))
+        answer = runtime.invoke_endpoint(**(request | options), Body=json.dumps(body or {}))
         return answer | {"Body": json.loads(answer["Body"].read())}
 
     return call
@@ -31,8 +31,8 @@ def get(cloud: LocalCloud) -> Callable[..., Any]:
     def call(path: str, method: str = "GET", **headers: str) -> tuple[int, http.client.HTTPMessage, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         try:
-            given = {"Host": f"localhost:{port}"} | {name.replace("_", "-"): value for name, value in headers.items()}
-            connection.request(method, path, headers=given)
+            fields = {"Host": f"localhost:{port}"} | {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, headers=fields)
             answer = connection.getresponse()
             return answer.status, answer.headers, answer.read()
         finally:

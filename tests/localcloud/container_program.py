@@ -57,20 +57,23 @@ class Handler(BaseHTTPRequestHandler):
         if body.get("stream") or "pieces" in body:
             return self.stream(body)
         model = Path(os.environ["CDK_SGLANG_MODEL_DIR"])
-        seen = {name: value for name, value in self.headers.items() if name.lower().startswith("x-amzn")}
+        headers = {name: value for name, value in self.headers.items() if name.lower().startswith("x-amzn")}
         answer = {
             "pid": os.getpid(),
             "path": self.path,
-            "headers": seen,
+            "headers": headers,
             "environment": {name: value for name, value in os.environ.items() if name.startswith(("SM_", "AWS_"))},
             "model": sorted(str(path.relative_to(model)) for path in model.rglob("*") if path.is_file()),
             "writable": os.access(model, os.W_OK) and os.geteuid() != 0,
             "adapters": sorted(ADAPTERS),
             "choices": [{"index": 0, "message": {"role": "assistant", "content": "OK"}, "finish_reason": "stop"}],
         }
-        if (asked := body.get("messages")) and isinstance(asked[-1], dict):
-            said = {"role": "assistant", "content": f"heard: {asked[-1]['content']}"}
-            answer |= {"object": "chat.completion", "choices": [{"index": 0, "message": said, "finish_reason": "stop"}]}
+        if (messages := body.get("messages")) and isinstance(messages[-1], dict):
+            reply = {"role": "assistant", "content": f"heard: {messages[-1]['content']}"}
+            answer |= {
+                "object": "chat.completion",
+                "choices": [{"index": 0, "message": reply, "finish_reason": "stop"}],
+            }
         if "documents" in body:
             scores = [{"score": len(text) / 100, "index": index} for index, text in enumerate(body["documents"])]
             return self.reply(200, scores)
@@ -99,11 +102,11 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"0\r\n\r\n")
             return
         for index in range(3):
-            said = {
+            delta = {
                 "choices": [{"index": 0, "delta": {"content": f"part {index} "}}],
                 "object": "chat.completion.chunk",
             }
-            event = f"data: {json.dumps({'token': index, 'at': time.time(), **said})}\n\n".encode()
+            event = f"data: {json.dumps({'token': index, 'at': time.time(), **delta})}\n\n".encode()
             self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
             self.wfile.flush()
             if body.get("break_after") == index:

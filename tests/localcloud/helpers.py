@@ -29,8 +29,8 @@ SESSION = session_with(CREDENTIALS)
 
 def variant(**changes: Any) -> dict[str, Any]:
     scaling = {"Status": "ENABLED", "MinInstanceCount": 0, "MaxInstanceCount": 3}
-    given = {"VariantName": "main", "InstanceType": "ml.g6e.12xlarge", "InitialInstanceCount": 1}
-    return given | {"ManagedInstanceScaling": scaling} | changes
+    defaults = {"VariantName": "main", "InstanceType": "ml.g6e.12xlarge", "InitialInstanceCount": 1}
+    return defaults | {"ManagedInstanceScaling": scaling} | changes
 
 
 def specification(**changes: Any) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class World:
     def __init__(self, clock: Any) -> None:
         self.clock = clock
         self.cloudformation = SESSION.client("cloudformation")
-        self.said: list[str] = []
+        self.lines: list[str] = []
         self.on_sleep: Callable[[], None] = lambda: None
 
     def create_stack(self, **request: Any) -> None:
@@ -67,7 +67,7 @@ class World:
     @property
     def stacks(self) -> ScanStacks:
         return ScanStacks(
-            cloudformation=self, now=self.clock.utc, elapsed=self.clock.now, sleep=self.sleep, say=self.said.append
+            cloudformation=self, now=self.clock.utc, elapsed=self.clock.now, sleep=self.sleep, say=self.lines.append
         )
 
     def names(self) -> list[str]:

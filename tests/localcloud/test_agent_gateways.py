@@ -231,12 +231,12 @@ class TestDeployment:
 
 
 def policy(statement: str, **more: Any) -> dict[str, Any]:
-    given = {
+    properties = {
         "Name": "tools",
         "PolicyEngineId": {"Fn::GetAtt": ["Engine", "PolicyEngineId"]},
         "Definition": {"Cedar": {"Statement": statement}},
     }
-    return {"Type": "AWS::BedrockAgentCore::Policy", "Properties": given | more}
+    return {"Type": "AWS::BedrockAgentCore::Policy", "Properties": properties | more}
 
 
 class TestPolicies:

@@ -24,8 +24,8 @@ def test_events_are_filtered_by_metadata_and_come_in_pages(client: Callable[[str
     place = {"memoryId": outputs["Id"], "actorId": "nurse-7", "sessionId": "s1"}
     for number in range(5):
         kind = {"metadata": {"stateType": {"stringValue": "SESSION"}}} if number == 0 else {}
-        said = [{"conversational": {"role": "USER", "content": {"text": f"turn {number}"}}}]
-        core.create_event(**place, eventTimestamp=datetime.now(UTC), payload=said, **kind)
+        payload = [{"conversational": {"role": "USER", "content": {"text": f"turn {number}"}}}]
+        core.create_event(**place, eventTimestamp=datetime.now(UTC), payload=payload, **kind)
 
     def listed(**filters: Any) -> list[str]:
         pages = core.get_paginator("list_events").paginate(
@@ -47,10 +47,10 @@ def test_events_are_filtered_by_metadata_and_come_in_pages(client: Callable[[str
 
 def test_a_memory_that_does_not_exist_is_not_found(client: Callable[[str], Any]) -> None:
     core = client("bedrock-agentcore")
-    said = [{"conversational": {"role": "USER", "content": {"text": "hello"}}}]
+    payload = [{"conversational": {"role": "USER", "content": {"text": "hello"}}}]
     with pytest.raises(ClientError, match="Memory 'gone-0123456789' was not found"):
         core.create_event(
-            memoryId="gone-0123456789", actorId="a", sessionId="s", eventTimestamp=datetime.now(UTC), payload=said
+            memoryId="gone-0123456789", actorId="a", sessionId="s", eventTimestamp=datetime.now(UTC), payload=payload
         )
 
 

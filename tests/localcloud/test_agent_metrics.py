@@ -86,9 +86,9 @@ def test_requests_to_a_memory_by_operation(client: Callable[[str], Any]) -> None
     outputs = Stack(client).deploy({"Memory": MEMORY}, **ID)
     core = client("bedrock-agentcore")
     place = {"memoryId": outputs["Id"], "actorId": "nurse-7", "sessionId": "s1"}
-    said = [{"conversational": {"role": "USER", "content": {"text": "hello"}}}]
+    payload = [{"conversational": {"role": "USER", "content": {"text": "hello"}}}]
     for _ in range(2):
-        core.create_event(**place, eventTimestamp=datetime.now(UTC), payload=said)
+        core.create_event(**place, eventTimestamp=datetime.now(UTC), payload=payload)
     core.list_events(**place)
 
     for operation, count in (("CreateEvent", 2), ("ListEvents", 1)):

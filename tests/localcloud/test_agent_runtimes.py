@@ -66,7 +66,7 @@ class TestSessions:
     ) -> None:
         arn = stack.deploy({"Agent": runtime()}, **OUTPUTS)["Arn"]
         answer = invoke(arn, '{"say": ["hello"]}', contentType="application/json", accept="text/event-stream")
-        seen, hello = events(answer)
+        first, hello = events(answer)
         again = events(invoke(arn))[0]
         other = events(invoke(arn, session=OTHER))[0]
 
@@ -76,12 +76,12 @@ class TestSessions:
             200,
         )
         assert hello == "hello"
-        assert (seen["who"], seen["helper"], seen["aws"]) == ("first", "own module", cloud.url)
-        assert seen["headers"]["x-amzn-bedrock-agentcore-runtime-session-id"] == SESSION
-        assert (again["turns"], again["pid"]) == (2, seen["pid"])
-        assert (other["turns"], other["pid"] == seen["pid"]) == (1, False)
+        assert (first["who"], first["helper"], first["aws"]) == ("first", "own module", cloud.url)
+        assert first["headers"]["x-amzn-bedrock-agentcore-runtime-session-id"] == SESSION
+        assert (again["turns"], again["pid"]) == (2, first["pid"])
+        assert (other["turns"], other["pid"] == first["pid"]) == (1, False)
         listening = [
-            found.laddr.ip for found in psutil.Process(seen["pid"]).net_connections() if found.status == "LISTEN"
+            found.laddr.ip for found in psutil.Process(first["pid"]).net_connections() if found.status == "LISTEN"
         ]
         assert listening == ["127.0.0.1"]
 
@@ -170,14 +170,14 @@ class TestFailures:
 
     def test_a_process_that_was_killed_leaves_neither_a_folder_nor_a_pipe(self, stack: Stack, invoke: Any) -> None:
         arn = stack.deploy({"Agent": runtime()}, **OUTPUTS)["Arn"]
-        seen = events(invoke(arn))[0]
+        first = events(invoke(arn))[0]
         (killed,) = (session for state in stores() for session in state.sessions.values())
-        psutil.Process(seen["pid"]).kill()
+        psutil.Process(first["pid"]).kill()
         eventually(lambda: not killed.alive)
         again = events(invoke(arn))[0]
 
-        assert (again["turns"], again["pid"] == seen["pid"]) == (1, False)
-        eventually(lambda: not Path(seen["folder"]).exists() and _pipe(killed).closed)
+        assert (again["turns"], again["pid"] == first["pid"]) == (1, False)
+        eventually(lambda: not Path(first["folder"]).exists() and _pipe(killed).closed)
 
     @pytest.mark.parametrize(
         ("files", "reason"),
@@ -278,8 +278,8 @@ class TestDeployment:
 
     def test_an_update_is_a_version_and_a_pinned_endpoint_stays(self, stack: Stack, invoke: Any) -> None:
         def endpoint(name: str, **version: Any) -> dict[str, Any]:
-            given = {"AgentRuntimeId": {"Ref": "Agent"}, "Name": name, **version}
-            return {"Type": "AWS::BedrockAgentCore::RuntimeEndpoint", "Properties": given}
+            properties = {"AgentRuntimeId": {"Ref": "Agent"}, "Name": name, **version}
+            return {"Type": "AWS::BedrockAgentCore::RuntimeEndpoint", "Properties": properties}
 
         newest = endpoint("newest", AgentRuntimeVersion={"Fn::GetAtt": ["Agent", "AgentRuntimeVersion"]})
         pinned = endpoint("pinned", AgentRuntimeVersion="1")
@@ -304,11 +304,11 @@ class TestDeployment:
         self, stack: Stack, invoke: Any, client: Any
     ) -> None:
         arn = stack.deploy({"Agent": runtime()}, **OUTPUTS)["Arn"]
-        seen = events(invoke(arn))[0]
+        report = events(invoke(arn))[0]
         stack.delete()
 
-        assert not psutil.pid_exists(seen["pid"])
-        assert not Path(seen["folder"]).exists()
+        assert not psutil.pid_exists(report["pid"])
+        assert not Path(report["folder"]).exists()
         assert client("bedrock-agentcore-control").list_agent_runtimes()["agentRuntimes"] == []
         assert refused(lambda: invoke(arn))[0] == "ResourceNotFoundException"
 

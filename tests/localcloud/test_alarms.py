@@ -42,8 +42,8 @@ RESOURCE = {
 )
 def test_metric_math_gives(expression: str, values: list[float | None]) -> None:
     series: dict[str, metricmath.Series] = {"m1": [1, 3, 2], "m2": [5, None, 2.5], "m3": [0, None, None]}
-    given = metricmath.evaluate(expression, series, period_s=60, metrics=["m1", "m2"])
-    assert given == [value if value is None else pytest.approx(value) for value in values]
+    result = metricmath.evaluate(expression, series, period_s=60, metrics=["m1", "m2"])
+    assert result == [value if value is None else pytest.approx(value) for value in values]
 
 
 @pytest.mark.parametrize(
@@ -265,8 +265,8 @@ def test_metrics_are_read_back_where_those_of_an_application_stand_beside_the_cl
 ) -> None:
     driven.advance(65)  # the component publishes its own
     now = driven.utc()
-    for given in ({"Timestamp": now}, {"Timestamp": now.astimezone(timezone(timedelta(hours=5)))}, {}):
-        cloudwatch.put_metric_data(Namespace="Shop", MetricData=[{"MetricName": "Orders", "Value": 2.0, **given}])
+    for timestamp in ({"Timestamp": now}, {"Timestamp": now.astimezone(timezone(timedelta(hours=5)))}, {}):
+        cloudwatch.put_metric_data(Namespace="Shop", MetricData=[{"MetricName": "Orders", "Value": 2.0, **timestamp}])
     window = {"StartTime": now - timedelta(minutes=5), "EndTime": now + timedelta(minutes=1)}
     (orders,) = cloudwatch.get_metric_statistics(
         Namespace="Shop", MetricName="Orders", Period=600, Statistics=["Sum"], **window

@@ -25,19 +25,19 @@ def checkout(tmp_path: Path) -> Path:
     ["app.py", "cdk.context.json", "constructs/cdk_sglang/b.py", "environments/models.yaml", "weights/own/adapter_config.json"],
 )  # fmt: skip
 def test_templates_are_made_again_once_something_changes_that_they_are_made_of(checkout: Path, changed: str) -> None:
-    made: list[int] = []
+    runs: list[int] = []
     assembly = checkout / ".local"
 
     def synth() -> None:
         assembly.mkdir()
-        made.append(1)
+        runs.append(1)
 
     refresh(assembly, root=checkout, synth=synth)
     refresh(assembly, root=checkout, synth=synth)
-    assert len(made) == 1
+    assert len(runs) == 1
     (checkout / changed).write_text("second")
     refresh(assembly, root=checkout, synth=synth)
-    assert len(made) == 2
+    assert len(runs) == 2
 
 
 def test_templates_are_made_again_after_a_synth_that_failed(checkout: Path) -> None:
@@ -50,9 +50,9 @@ def test_templates_are_made_again_after_a_synth_that_failed(checkout: Path) -> N
 
     with pytest.raises(RuntimeError):
         refresh(assembly, root=checkout, synth=broken)
-    made: list[int] = []
-    refresh(assembly, root=checkout, synth=lambda: (made.append(1), assembly.mkdir()))
-    assert made == [1]
+    runs: list[int] = []
+    refresh(assembly, root=checkout, synth=lambda: (runs.append(1), assembly.mkdir()))
+    assert runs == [1]
 
 
 def test_what_the_app_does_not_read_changes_nothing(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:

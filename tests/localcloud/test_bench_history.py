@@ -55,7 +55,7 @@ def home(driven: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     cloudformation.delete_stack(StackName="bench")
 
 
-def asked(*words: str) -> Any:
+def run_query(*words: str) -> Any:
     done = CliRunner().invoke(app, ["bench", "query", *words])
     assert done.exception is None or isinstance(done.exception, SystemExit | ConfigurationError), done.exception
     return done
@@ -66,24 +66,26 @@ def table(text: str) -> list[list[str]]:
 
 
 def test_athena_and_duckdb_answer_the_same_and_results_outlive_the_stack(home: str, driven: Any) -> None:
-    here = asked(FASTEST, "--history", home, "--csv")
-    there = asked(FASTEST, "--athena", "--csv")
+    here = run_query(FASTEST, "--history", home, "--csv")
+    there = run_query(FASTEST, "--athena", "--csv")
     assert (here.exit_code, there.exit_code) == (0, 0), there.output
     expected = [["run", "concurrency", "ttft_ms"], ["20261201-a", "16", "200.0"], ["20261202-a", "16", "400.0"]]
     assert table(here.stdout) == table(there.stdout) == expected
     assert "bench: Athena read 0.0" in there.stderr
-    shown = asked(f"SELECT * FROM cdk_sglang_bench.measurements WHERE {OF_PROD} AND date >= '2026-12-02'", "--athena")
+    shown = run_query(
+        f"SELECT * FROM cdk_sglang_bench.measurements WHERE {OF_PROD} AND date >= '2026-12-02'", "--athena"
+    )
     assert shown.exit_code == 0, shown.output
     keys = [one["Key"] for one in SESSION.client("s3").list_objects_v2(Bucket=home.split("/")[2])["Contents"]]
     assert sum(key.startswith("queries/") and key.endswith(".csv") for key in keys) == 2
     SESSION.client("cloudformation").delete_stack(StackName="bench")
     driven.advance(60)
-    gone = asked(FASTEST, "--athena")
+    gone = run_query(FASTEST, "--athena")
     assert gone.exit_code == 1
     assert (
         "athena:StartQueryExecution in workgroup cdk-sglang-bench: InvalidRequestException: WorkGroup " in gone.output
     )
-    assert asked(FASTEST, "--history", home).exit_code == 0
+    assert run_query(FASTEST, "--history", home).exit_code == 0
 
 
 REFUSED = [
@@ -97,21 +99,21 @@ REFUSED = [
 
 
 def test_what_athena_refuses_is_one_line_with_the_next_step(home: str) -> None:
-    for sql, words, said in REFUSED:
-        done = asked(sql, "--athena", *words)
+    for sql, words, message in REFUSED:
+        done = run_query(sql, "--athena", *words)
         assert done.exit_code == 1
-        assert said in done.output
+        assert message in done.output
         assert len(done.stderr.strip().splitlines()) == 1
     athena = SESSION.client("athena")
     configuration = athena.get_work_group(WorkGroup="cdk-sglang-bench")["WorkGroup"]["Configuration"]
     assert configuration["BytesScannedCutoffPerQuery"] == 2**30
     found = athena_backends["123456789012"]["us-east-1"].work_groups["cdk-sglang-bench"]
     found.configuration["BytesScannedCutoffPerQuery"] = 100
-    done = asked(FASTEST, "--athena")
+    done = run_query(FASTEST, "--athena")
     assert done.exit_code == 1
     assert "CANCELLED: Bytes scanned limit was exceeded; name the date in WHERE too, or raise" in done.output
     faults.inject("access-denied", target="athena:StartQueryExecution")
-    done = asked(FASTEST, "--athena")
+    done = run_query(FASTEST, "--athena")
     assert done.exit_code == 1
     assert "athena:StartQueryExecution in workgroup cdk-sglang-bench: not allowed" in done.output
     del home
@@ -159,18 +161,18 @@ def test_a_query_that_is_late_or_interrupted_is_stopped() -> None:
 def test_wrong_usage_and_wrong_sql_are_problems(tmp_path: Path) -> None:
     place = str(tmp_path)
     History(location=place, s3=lambda: None).write([measurement()])
-    for words, said in (
+    for words, message in (
         (["SELECT 1", "--athena", "--history", place], "--history: names files; leave it out"),
         (["SELECT 1", "--history", place, "--region", "us-east-1"], "--region: goes with --athena"),
         (["SELECT nothing FROM measurements", "--history", place], "SQL: Binder Error: "),
         (["SELECT * FROM read_csv('/etc/passwd')", "--history", place], "SQL: Permission Error: "),
         (["SELECT 1", "--history", str(tmp_path / "empty")], "--history: has no results; run `cdk-sglang bench run`"),
     ):
-        assert said in str(asked(*words).exception), words
+        assert message in str(run_query(*words).exception), words
 
 
 def test_long_answers_are_cut_and_say_so(tmp_path: Path) -> None:
     History(location=str(tmp_path), s3=lambda: None).write([measurement()])
-    done = asked("SELECT * FROM range(1001), measurements", "--history", str(tmp_path), "--csv")
+    done = run_query("SELECT * FROM range(1001), measurements", "--history", str(tmp_path), "--csv")
     assert "there are more than these 1,000 rows; add LIMIT" in done.stderr
     assert len(table(done.stdout)) == 1001

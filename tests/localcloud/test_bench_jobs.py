@@ -92,23 +92,23 @@ class Bench:
 
 @pytest.fixture
 def bench(driven: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    made = Bench(driven, tmp_path)
+    bench = Bench(driven, tmp_path)
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr("cdk_sglang.cli.bench.run.FOLDER", tmp_path / "runs")
     monkeypatch.setattr("cdk_sglang.cli.bench.run.seconds_until_answer", lambda *_, **__: 2.0)
-    monkeypatch.setattr(jobs, "JobRunner", functools.partial(jobs.JobRunner, sleep=made.sleep, clock=driven.now))
+    monkeypatch.setattr(jobs, "JobRunner", functools.partial(jobs.JobRunner, sleep=bench.sleep, clock=driven.now))
     monkeypatch.setattr(runner, "Setup", functools.partial(runner.Setup, now=driven.utc, elapsed=driven.now))
     SESSION.client("s3").create_bucket(Bucket=BUCKET)
-    any_endpoint(made.sagemaker, ENDPOINT)
+    any_endpoint(bench.sagemaker, ENDPOINT)
     driven.advance(5)
-    any_component(made.sagemaker, COMPONENT, endpoint=ENDPOINT)
+    any_component(bench.sagemaker, COMPONENT, endpoint=ENDPOINT)
     driven.advance(5)
-    made.write()
+    bench.write()
     before = job_outputs.use_step("AIBenchmarkJob", job_outputs.benchmark)
     monkeypatch.setattr(job_outputs, "_steps", {**job_outputs._steps})
     job_outputs.use_step("AIBenchmarkJob", before)
-    return made
+    return bench
 
 
 def test_jobs_are_made_awaited_read_and_kept(bench: Bench) -> None:
@@ -285,8 +285,10 @@ def test_a_job_that_sagemaker_throttles_until_its_time_is_over_was_never_created
     faults.inject("throttling", target=operation)
     done = bench.run("--job-minutes", "2")
     assert done.exit_code == 1
-    said = f"tool-failed: the job did not end within 120 s, since it was never created: SageMaker throttles {operation}"
-    assert said in done.output
+    message = (
+        f"tool-failed: the job did not end within 120 s, since it was never created: SageMaker throttles {operation}"
+    )
+    assert message in done.output
     assert bench.jobs() == {}
     assert [(one.is_partial, one.figures.requests) for one in bench.kept()] == [(True, 0)]
 

@@ -120,9 +120,9 @@ def test_a_component_that_sleeps_is_woken_and_no_figure_counts_it(
     copies: list[int] = []
 
     def scale(count: int) -> None:
-        wanted = {"CopyCount": count}
+        runtime_config = {"CopyCount": count}
         sagemaker.update_inference_component_runtime_config(
-            InferenceComponentName=COMPONENT, DesiredRuntimeConfig=wanted
+            InferenceComponentName=COMPONENT, DesiredRuntimeConfig=runtime_config
         )
         in_service(sagemaker, COMPONENT)
         copies.append(count)
@@ -221,22 +221,22 @@ def test_a_run_with_too_many_errors_is_told_in_one_line_marked_and_no_success(be
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (KeyboardInterrupt(), "bench: interrupted before the first request; nothing was measured"),
         (NoAnswerError(f"{COMPONENT} does not answer, so nothing was measured: no copy"), f"bench: {COMPONENT} does not answer"),
     ],
 )  # fmt: skip
 def test_a_run_that_ends_while_the_component_is_woken_keeps_nothing(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: BaseException, said: str
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: BaseException, message: str
 ) -> None:
-    def asked(*_: object, **__: object) -> float:
+    def fail(*_: object, **__: object) -> float:
         raise error
 
-    monkeypatch.setattr("cdk_sglang.cli.bench.run.seconds_until_answer", asked)
+    monkeypatch.setattr("cdk_sglang.cli.bench.run.seconds_until_answer", fail)
     done = bench.run("one")
     assert done.exit_code == 1
-    assert said in done.output
+    assert message in done.output
     assert bench.kept() == []
 
 

@@ -74,19 +74,19 @@ def test_a_quota_of_zero_is_a_row(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "problem"),
     [
         ({"start_minutes": 1.0}, "not in service within 1 minutes"),
         ({"budget_usd": 0.62}, "the budget of $0.62 is spent"),
     ],
 )
 def test_an_endpoint_that_does_not_start_in_time_or_within_the_budget_is_deleted(
-    world: World, changes: dict[str, Any], said: str
+    world: World, changes: dict[str, Any], problem: str
 ) -> None:
     faults.inject("component-creating", target=chosen()[0].endpoint.component_name)
-    world.on_sleep = lambda: faults.clear() if any("deleting" in line for line in world.said) else None
+    world.on_sleep = lambda: faults.clear() if any("deleting" in line for line in world.lines) else None
     first = world.scan(**changes).results[0]
-    assert (first.problem, first.left) == (said, "")
+    assert (first.problem, first.left) == (problem, "")
     assert world.names() == world.endpoints() == []
 
 
@@ -101,7 +101,7 @@ def test_what_the_budget_does_not_reach_is_not_begun(world: World) -> None:
 
 def test_ctrl_c_while_an_endpoint_is_created_deletes_it_and_ends_the_scan(world: World) -> None:
     def interrupt() -> None:
-        if not any("deleting" in line for line in world.said):
+        if not any("deleting" in line for line in world.lines):
             raise KeyboardInterrupt
 
     world.on_sleep = interrupt
@@ -154,11 +154,11 @@ def test_what_a_killed_scan_left_is_tagged_and_deleted_after_its_deadline(world:
     )["Tags"]
     assert SCAN_TAG in {tag["Key"] for tag in tags}
     early = ScanStacks(
-        cloudformation=world, now=lambda: now, elapsed=world.clock.now, sleep=world.sleep, say=world.said.append
+        cloudformation=world, now=lambda: now, elapsed=world.clock.now, sleep=world.sleep, say=world.lines.append
     )  # as seen before the second deadline
     clean_left_over(early)
     assert world.names() == [running.endpoint.stack_name]
-    assert any("which may still run; if not: cdk-sglang bench clean" in line for line in world.said)
+    assert any("which may still run; if not: cdk-sglang bench clean" in line for line in world.lines)
 
 
 def test_clean_deletes_all_of_scans_and_nothing_else_and_may_be_repeated(
@@ -183,11 +183,11 @@ def test_clean_deletes_all_of_scans_and_nothing_else_and_may_be_repeated(
 
 def test_a_deletion_that_fails_is_asked_for_again_and_then_told(world: World) -> None:
     statuses = iter(["DELETE_FAILED", "DELETE_IN_PROGRESS", "DELETE_FAILED", "DELETE_COMPLETE"])
-    asked = []
+    deletions = []
 
     class Refusing:
         def delete_stack(self, **_: Any) -> None:
-            asked.append(1)
+            deletions.append(1)
 
         def describe_stacks(self, **_: Any) -> Any:
             return {"Stacks": [{"StackStatus": next(statuses, "DELETE_FAILED")}]}
@@ -201,10 +201,10 @@ def test_a_deletion_that_fails_is_asked_for_again_and_then_told(world: World) ->
         now=world.clock.utc,
         elapsed=world.clock.now,
         sleep=world.sleep,
-        say=world.said.append,
+        say=world.lines.append,
     )
     assert stacks.delete("a") is None
-    assert len(asked) == 3
+    assert len(deletions) == 3
     assert stacks.delete("b") == "b is DELETE_FAILED: endpoint is in use"
 
 
@@ -264,12 +264,12 @@ def test_termination_cleans_up_as_ctrl_c_does() -> None:
 
 
 def test_a_question_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+    questions: list[str] = []
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("typer.confirm", lambda text: asked.append(text) or False)
+    monkeypatch.setattr("typer.confirm", lambda text: questions.append(text) or False)
     with pytest.raises(scan_measure.typer.Exit):
         confirm("spend?", yes=False)
     confirm("spend?", yes=True)
-    assert asked == ["spend?"]
+    assert questions == ["spend?"]
     assert DEADLINE_TAG.startswith(SCAN_TAG)

@@ -82,7 +82,7 @@ def test_the_command_measures_with_aiperf_keeps_the_results_and_prints_the_table
     done = command.run("--yes")
     assert done.exit_code == 0, done.output
     assert world.names() == world.endpoints() == []
-    assert any("which scan killed has left" in line for line in world.said)
+    assert any("which scan killed has left" in line for line in world.lines)
     assert "Qwen/Qwen3-8B measured, scan" in done.output
     kept = command.kept()
     assert {one.deployed.instance for one in kept} == set(TYPES)
@@ -118,7 +118,7 @@ def test_ctrl_c_while_a_type_is_measured_keeps_and_marks_what_there_is_and_delet
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--budget", "5"], "--weights: missing; give the place of the model's files"),
         (["--weights", "s3://models/qwen/"], "--budget: missing; say how many dollars the scan may cost"),
@@ -126,7 +126,7 @@ def test_ctrl_c_while_a_type_is_measured_keeps_and_marks_what_there_is_and_delet
         (["--weights", "s3://models/qwen/", "--budget", "5", "--api", "grpc"], "--api: 'grpc' is not allowed"),
     ],
 )
-def test_wrong_usage_is_told_before_anything_is_made(words: list[str], said: str) -> None:
+def test_wrong_usage_is_told_before_anything_is_made(words: list[str], message: str) -> None:
     done = CliRunner().invoke(app, ["bench", "scan", "--model", "Qwen/Qwen3-8B", "--types", TYPES[0], *words])
     assert isinstance(done.exception, ConfigurationError)
-    assert said in str(done.exception)
+    assert message in str(done.exception)

@@ -82,8 +82,8 @@ def test_other_content_types_are_in_base64(sagemaker: Any, driven: Any) -> None:
     endpoint = Endpoint(sagemaker, driven)
     endpoint.answer(json_answer())
     ((line,),) = endpoint.files().values()
-    asked = line["captureData"]["endpointInput"]
-    assert (asked["encoding"], base64.b64decode(asked["data"])) == ("BASE64", ASKED)
+    endpoint_input = line["captureData"]["endpointInput"]
+    assert (endpoint_input["encoding"], base64.b64decode(endpoint_input["data"])) == ("BASE64", ASKED)
 
 
 def test_a_stream_is_captured_whole_once_it_has_been_read(sagemaker: Any, driven: Any) -> None:

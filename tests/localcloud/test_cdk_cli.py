@@ -99,14 +99,14 @@ def fleet(
             retention=logs.RetentionDays.ONE_WEEK,
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
-        made = component(stack, endpoint, name, {"SM_SGLANG_CONTEXT_LENGTH": context} | (extra or {}))
-        made.node.add_dependency(group)
-        scale(stack, made, name)
+        inference_component = component(stack, endpoint, name, {"SM_SGLANG_CONTEXT_LENGTH": context} | (extra or {}))
+        inference_component.node.add_dependency(group)
+        scale(stack, inference_component, name)
     ssm.StringParameter(stack, "Name", parameter_name="/fleet/endpoint", string_value=endpoint.attr_endpoint_name)
     cdk.CfnOutput(stack, "EndpointName", value=endpoint.attr_endpoint_name)
 
 
-def scale(stack: cdk.Stack, made: Any, name: str) -> None:
+def scale(stack: cdk.Stack, inference_component: Any, name: str) -> None:
     target = autoscaling.CfnScalableTarget(
         stack,
         f"{name}Target",
@@ -116,7 +116,7 @@ def scale(stack: cdk.Stack, made: Any, name: str) -> None:
         min_capacity=0,
         max_capacity=2,
     )
-    target.node.add_dependency(made)
+    target.node.add_dependency(inference_component)
     of = autoscaling.CfnScalingPolicy
     policy = of(
         stack,
@@ -335,8 +335,8 @@ def test_provider_framework_polls_until_complete(prepared: Cdk, assembly: Any, c
             is_complete_handler=function("IsComplete", "index.is_complete"),
             query_interval=cdk.Duration.seconds(1),
         )
-        made = cdk.CustomResource(stack, "Made", service_token=provider.service_token)
-        cdk.CfnOutput(stack, "Answer", value=made.get_att_string("Answer"))
+        resource = cdk.CustomResource(stack, "Made", service_token=provider.service_token)
+        cdk.CfnOutput(stack, "Answer", value=resource.get_att_string("Answer"))
 
     folder = assembly("provider", build)
     done = deployed(prepared, folder)

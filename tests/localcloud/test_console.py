@@ -107,8 +107,8 @@ def test_no_other_file_is_served(get: Get, name: str) -> None:
 def test_make_local_prints_the_address(cloud: LocalCloud, capsys: pytest.CaptureFixture[str]) -> None:
     answer = ChatAnswer()
     answer.add({"choices": [{"message": {"content": "hi"}}]})
-    asked = Asked(answer=answer, speed="")
-    print_result(asked, cloud.credentials, served(), RANDOM, url=cloud.url, seconds=1)
+    outcome = Asked(answer=answer, speed="")
+    print_result(outcome, cloud.credentials, served(), RANDOM, url=cloud.url, seconds=1)
     assert cloud.credentials.console_address(cloud.url) in capsys.readouterr().out
 
 

@@ -34,13 +34,13 @@ def send(cloud: LocalCloud) -> Send:
         key: str | None = cloud.credentials.control_key,
         **headers: str,
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
-        given = {"Host": f"localhost:{port}", "Content-Type": "application/json"}
-        given |= {} if key is None else {"Authorization": f"Bearer {key}"}
-        given |= {name.replace("_", "-"): value for name, value in headers.items()}
+        fields = {"Host": f"localhost:{port}", "Content-Type": "application/json"}
+        fields |= {} if key is None else {"Authorization": f"Bearer {key}"}
+        fields |= {name.replace("_", "-"): value for name, value in headers.items()}
         path = name if name.startswith("/") else f"{ACTIONS}{name}"
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         try:
-            connection.request(method, path, body=body.encode(), headers=given)
+            connection.request(method, path, body=body.encode(), headers=fields)
             answer = connection.getresponse()
             return answer.status, answer.headers, answer.read()
         finally:
@@ -127,9 +127,12 @@ def test_an_action_is_a_post(send: Send, cloud: LocalCloud, method: str) -> None
 
 
 def test_a_preflight_is_refused_and_gets_no_cors_headers(send: Send) -> None:
-    asked = {"Access_Control_Request_Method": "POST", "Access_Control_Request_Headers": "authorization,content-type"}
+    cors_fields = {
+        "Access_Control_Request_Method": "POST",
+        "Access_Control_Request_Headers": "authorization,content-type",
+    }
     for origin in ("http://evil.example", "null"):
-        status, headers, _ = send("fault", "", method="OPTIONS", key=None, Origin=origin, **asked)
+        status, headers, _ = send("fault", "", method="OPTIONS", key=None, Origin=origin, **cors_fields)
         assert status == 403
         assert [name for name in headers if name.lower().startswith("access-control")] == []
 
@@ -260,9 +263,9 @@ def test_a_killed_copy_is_replaced(serving: Any, act: Act, read: Act) -> None:
 
 
 def test_a_load_is_sent_counted_and_stopped(serving: Any, act: Act, read: Act) -> None:
-    asked = {"endpoint": "fleet", "component": "llama", "shape": "chat", "per_s": load.RATE_MAX, "seconds": 600}
-    assert act("load", **asked)[0] == 200
-    assert act("load", **asked) == (400, {"message": "a load on llama is running; stop it first"})
+    arguments = {"endpoint": "fleet", "component": "llama", "shape": "chat", "per_s": load.RATE_MAX, "seconds": 600}
+    assert act("load", **arguments)[0] == 200
+    assert act("load", **arguments) == (400, {"message": "a load on llama is running; stop it first"})
     state = eventually(lambda: (now := read("overview")["load"])["answered"] >= 3 and now)
     assert (state["failed"], state["problem"], state["runs"]) == (0, "", True)
     assert 0 < state["p50_s"] <= state["p90_s"]
@@ -316,8 +319,8 @@ def test_an_answer_of_the_chat_is_streamed(serving: Any, send: Send) -> None:
     )
     assert (status, headers["Content-Type"]) == (200, "text/event-stream")
     lines = [line.removeprefix("data: ") for line in body.decode().split("\n") if line]
-    said = [json.loads(line)["choices"][0]["delta"]["content"] for line in lines[:-1]]
-    assert (said, lines[-1]) == (["part 0 ", "part 1 ", "part 2 "], "[DONE]")
+    texts = [json.loads(line)["choices"][0]["delta"]["content"] for line in lines[:-1]]
+    assert (texts, lines[-1]) == (["part 0 ", "part 1 ", "part 2 "], "[DONE]")
     del serving
 
 
@@ -325,15 +328,15 @@ def test_a_chat_without_a_copy_says_so(serving: Any, act: Act) -> None:
     serving.update_inference_component_runtime_config(
         InferenceComponentName="llama", DesiredRuntimeConfig={"CopyCount": 0}
     )
-    asked = {"endpoint": "fleet", "component": "llama", "messages": [{"role": "user", "content": "hi"}]}
-    answer = eventually(lambda: refusal(act, asked))
+    arguments = {"endpoint": "fleet", "component": "llama", "messages": [{"role": "user", "content": "hi"}]}
+    answer = eventually(lambda: refusal(act, arguments))
     assert "Inference Component has no capacity" in answer["message"]
 
 
-def refusal(act: Act, asked: dict[str, Any]) -> Any:
+def refusal(act: Act, arguments: dict[str, Any]) -> Any:
     """The refusal of a chat; None while a copy still answers, with events and not with JSON."""
     try:
-        status, answer = act("chat", **asked)
+        status, answer = act("chat", **arguments)
     except json.JSONDecodeError:
         return None
     return answer if status == 502 else None

@@ -118,10 +118,10 @@ def test_an_answer_appears_as_it_arrives_and_can_be_stopped(opened: Page) -> Non
     opened.call("Input.insertText", text="hello")
     press(opened, "Enter")
     opened.until("document.querySelector('#chat-log li.assistant small').textContent.includes('tokens/s')")
-    seen = opened.value("seen")
-    assert ["part 0 ", "true"] in seen
-    assert ["part 0 part 1 part 2 ", "true"] in seen
-    assert seen[-1] == ["part 0 part 1 part 2 ", None]
+    states = opened.value("seen")
+    assert ["part 0 ", "true"] in states
+    assert ["part 0 part 1 part 2 ", "true"] in states
+    assert states[-1] == ["part 0 part 1 part 2 ", None]
     assert opened.value("document.querySelector('#chat-log li.user p').textContent") == "hello"
     opened.value(
         "(() => { const stop = document.getElementById('chat-stop');"

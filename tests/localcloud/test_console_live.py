@@ -64,8 +64,8 @@ def test_a_snapshot_is_sent_again_only_if_something_is_different() -> None:
 
 def test_all_pages_share_one_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "_PERIOD_S", 1000)
-    made: list[int] = []
-    streams = Streams(lambda: {"number": made.append(1) or len(made)})
+    snapshots: list[int] = []
+    streams = Streams(lambda: {"number": snapshots.append(1) or len(snapshots)})
     pages = [streams.open(never)[0] for _ in range(3)]
     assert [parsed(next(page)) for page in pages] == [("fleet", {"number": 1})] * 3
     late = streams.open(never)[0]  # whose page has drawn what is newer

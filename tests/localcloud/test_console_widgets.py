@@ -226,10 +226,10 @@ def test_a_range_begins_when_the_first_value_was_published(cloudwatch: Any, read
 def test_a_band_alone_and_values_that_are_no_numbers_are_no_data(
     cloudwatch: Any, read: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def answer(*given: Any) -> list[promql.Line]:
-        query, moments = given[2:]
+    def answer(*arguments: Any) -> list[promql.Line]:
+        query, moments = arguments[2:]
         return {"0 / 0": [promql.Line(labels={}, values={moments.start: math.nan})]}.get(
-            query, board.query_range(*given)
+            query, board.query_range(*arguments)
         )
 
     monkeypatch.setattr(promql, "query_range", answer)

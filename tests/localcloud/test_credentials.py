@@ -26,8 +26,8 @@ def test_an_assumed_role_and_a_users_key_come_in_and_not_with_another_secret(cli
     client("iam").create_user(UserName="someone")
     key = client("iam").create_access_key(UserName="someone")["AccessKey"]
     for found in (role["Credentials"], key):
-        given = Credentials(access_key_id=found["AccessKeyId"], secret_access_key=found["SecretAccessKey"])
-        assert session_with(given).client("s3", endpoint_url=cloud.url).list_buckets()["Buckets"] == []
+        right = Credentials(access_key_id=found["AccessKeyId"], secret_access_key=found["SecretAccessKey"])
+        assert session_with(right).client("s3", endpoint_url=cloud.url).list_buckets()["Buckets"] == []
         wrong = Credentials(access_key_id=found["AccessKeyId"], secret_access_key=CREDENTIALS.secret_access_key)
         with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
             session_with(wrong).client("s3", endpoint_url=cloud.url).list_buckets()
@@ -94,7 +94,7 @@ def test_the_command_line_says_what_to_do_about_old_credentials(cloud: LocalClou
 def test_every_start_has_credentials_of_its_own_that_nobody_else_can_read(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     folder.mkdir(mode=0o755)
-    seen = []
+    credentials = []
     for _ in range(2):
         with LocalCloud(port=0, state_dir=folder, images=(("*", ("true",)),)) as started:
             assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -108,16 +108,16 @@ def test_every_start_has_credentials_of_its_own_that_nobody_else_can_read(tmp_pa
                 capture_output=True,
                 check=True,
             )
-            told = dict(line.split("=", 1) for line in done.stdout.splitlines() if line.startswith("AWS_"))
-            assert told == {
+            variables = dict(line.split("=", 1) for line in done.stdout.splitlines() if line.startswith("AWS_"))
+            assert variables == {
                 "AWS_ENDPOINT_URL": started.url,
                 "AWS_ENDPOINT_URL_S3": started.url,
                 "AWS_DEFAULT_REGION": "us-east-1",
                 **started.credentials.environment,
             }
         assert Credentials.read(folder) is None
-        seen.append(started.credentials)
-    assert seen[0] != seen[1]
+        credentials.append(started.credentials)
+    assert credentials[0] != credentials[1]
 
 
 def test_another_users_state_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +146,7 @@ def test_nothing_listens_beyond_loopback(serving: Any, cloud: LocalCloud) -> Non
 
 def test_a_copy_is_told_to_listen_on_loopback_and_to_whom(serving: Any) -> None:
     (copy,) = (p for p in psutil.Process().children(recursive=True) if "container_program" in " ".join(p.cmdline()))
-    told = copy.environ()
-    assert told["CDK_SGLANG_HOST"] == "127.0.0.1"
-    assert told["CDK_SGLANG_ALLOWED_HOSTS"] == f"127.0.0.1:{told['CDK_SGLANG_PORT']}"
-    assert told["AWS_ACCESS_KEY_ID"] == CREDENTIALS.access_key_id
+    variables = copy.environ()
+    assert variables["CDK_SGLANG_HOST"] == "127.0.0.1"
+    assert variables["CDK_SGLANG_ALLOWED_HOSTS"] == f"127.0.0.1:{variables['CDK_SGLANG_PORT']}"
+    assert variables["AWS_ACCESS_KEY_ID"] == CREDENTIALS.access_key_id

@@ -25,9 +25,9 @@ from tests.localcloud.helpers import SESSION, any_component, eventually, in_serv
 pytestmark = pytest.mark.timeout(120)
 
 
-def fails(call: Callable[..., Any], *args: Any, **given: Any) -> dict[str, Any]:
+def fails(call: Callable[..., Any], *args: Any, **options: Any) -> dict[str, Any]:
     with pytest.raises(ClientError) as caught:
-        call(*args, **given)
+        call(*args, **options)
     answer: dict[str, Any] = caught.value.response
     return answer
 
@@ -60,8 +60,8 @@ def test_environment_of_the_component_wins_over_that_of_its_model(serving: Any, 
     )
     any_component(serving, "other", ModelName="base", Container={"Environment": {"SM_SGLANG_TP": "2"}})
     in_service(serving, "other")
-    seen = invoke(InferenceComponentName="other")["Body"]["environment"]
-    assert (seen["SM_SGLANG_TP"], seen["SM_SGLANG_DTYPE"]) == ("2", "half")
+    variables = invoke(InferenceComponentName="other")["Body"]["environment"]
+    assert (variables["SM_SGLANG_TP"], variables["SM_SGLANG_DTYPE"]) == ("2", "half")
 
 
 def test_model_folder_is_filled_from_s3_and_only_reads(serving: Any, invoke: Any, client: Any) -> None:
@@ -142,14 +142,14 @@ def test_openai_path_refuses_what_is_no_sagemaker_token(serving: Any, cloud: Loc
 
 
 @pytest.mark.parametrize(
-    ("given", "says"),
+    ("names", "says"),
     [
         ({"EndpointName": "none"}, "Endpoint none of account 123456789012 not found."),
         ({"InferenceComponentName": "none"}, "Inference Component none not found"),
     ],
 )
-def test_unknown_names_are_validation_errors(serving: Any, invoke: Any, given: dict[str, str], says: str) -> None:
-    answer = fails(invoke, **given)
+def test_unknown_names_are_validation_errors(serving: Any, invoke: Any, names: dict[str, str], says: str) -> None:
+    answer = fails(invoke, **names)
     assert answer["Error"]["Code"] == "ValidationError"
     assert says in answer["Error"]["Message"]
 

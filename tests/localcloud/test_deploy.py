@@ -54,8 +54,8 @@ def start(cloud: LocalCloud, tmp_path: Path, client: Any) -> Callable[..., subpr
     client("ssm").put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="30", Type="String")
     (tmp_path / "environments").mkdir()
     (tmp_path / "environments" / "new.yaml").write_text(yaml.safe_dump(ENVIRONMENT))
-    given = json.loads((ROOT / "cdk.json").read_text())
-    (tmp_path / "cdk.json").write_text(json.dumps({**given, "app": f"{sys.executable} {ROOT / 'app.py'}"}))
+    context = json.loads((ROOT / "cdk.json").read_text())
+    (tmp_path / "cdk.json").write_text(json.dumps({**context, "app": f"{sys.executable} {ROOT / 'app.py'}"}))
     environment = {
         "PATH": f"{ROOT / 'node_modules/.bin'}{os.pathsep}{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": f"{ROOT / 'constructs'}{os.pathsep}{ROOT}",
@@ -95,12 +95,12 @@ def test_a_new_environment_is_deployed_when_its_weights_have_come(
     start: Callable[..., subprocess.Popen[str]], client: Any, tmp_path: Path
 ) -> None:
     first = start()
-    said, _ = first.communicate(timeout=400)
-    assert first.returncode == 1, said
+    printed, _ = first.communicate(timeout=400)
+    assert first.returncode == 1, printed
     assert statuses(client) == {"cdk-sglang-new-foundation": "CREATE_COMPLETE"}
-    brings = re.search(rf"upload with: aws s3 sync \./llama/ s3://(?P<bucket>[^/]+)/{PREFIX}$", said, re.MULTILINE)
-    assert brings is not None, said
-    assert "weights are missing; upload them and run the same command again, or give --wait" in said
+    brings = re.search(rf"upload with: aws s3 sync \./llama/ s3://(?P<bucket>[^/]+)/{PREFIX}$", printed, re.MULTILINE)
+    assert brings is not None, printed
+    assert "weights are missing; upload them and run the same command again, or give --wait" in printed
     outputs = client("cloudformation").describe_stacks(StackName="cdk-sglang-new-foundation")["Stacks"][0]["Outputs"]
     assert brings["bucket"] in [output["OutputValue"] for output in outputs]
 
@@ -154,9 +154,9 @@ def test_a_new_environment_is_deployed_when_its_weights_have_come(
         settings["endpoints"]["chat"]["components"]["llama"]["server"]["context_length"] = length
         file.write_text(yaml.safe_dump(settings))
         looks = start("--fail", words=("diff",))
-        said, _ = looks.communicate(timeout=400)
-        assert looks.returncode == (0 if length == 2048 else 1), said
-        assert set(ends) <= set(said.splitlines()), said
+        printed, _ = looks.communicate(timeout=400)
+        assert looks.returncode == (0 if length == 2048 else 1), printed
+        assert set(ends) <= set(printed.splitlines()), printed
 
 
 def test_make_deploy_without_an_environment_deploys_nothing() -> None:

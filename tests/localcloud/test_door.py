@@ -43,14 +43,14 @@ def send(cloud: LocalCloud) -> Send:
         host: str = f"localhost:{port}",
         **headers: str,
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
-        given = {"Host": host, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        fields = {"Host": host, **{name.replace("_", "-"): value for name, value in headers.items()}}
         if sign:
-            request = AWSRequest(method, f"http://{host}{path}", headers=given, data=body)
+            request = AWSRequest(method, f"http://{host}{path}", headers=fields, data=body)
             SigV4Auth(SESSION.get_credentials().get_frozen_credentials(), sign, "us-east-1").add_auth(request)
-            given = {**dict(request.headers.items()), "Host": host}
+            fields = {**dict(request.headers.items()), "Host": host}
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         try:
-            connection.request(method, path, body=body.encode(), headers=given)
+            connection.request(method, path, body=body.encode(), headers=fields)
             answer = connection.getresponse()
             return answer.status, answer.headers, answer.read()
         finally:
@@ -65,8 +65,8 @@ def stacks(client: Any) -> list[str]:
 
 def test_the_exploit_works_for_whoever_has_the_credentials(send: Send, client: Any) -> None:
     """So that the refusals below are refusals of this very request."""
-    status, _, said = send(body=FORM, sign="cloudformation", Content_Type=FORM_TYPE)
-    assert (status, stacks(client)) == (200, ["owned"]), said
+    status, _, answer = send(body=FORM, sign="cloudformation", Content_Type=FORM_TYPE)
+    assert (status, stacks(client)) == (200, ["owned"]), answer
 
 
 @pytest.mark.parametrize(
@@ -141,18 +141,18 @@ def test_nothing_is_answered_without_credentials(send: Send, method: str, path: 
 
 @pytest.mark.parametrize("path", ["/", "/bucket/key", "/localcloud/reset", "/endpoints/fleet/invocations"])
 def test_a_preflight_is_refused_and_gets_no_cors_headers(send: Send, path: str) -> None:
-    asked = {"Access_Control_Request_Method": "PUT", "Access_Control_Request_Headers": "authorization"}
+    cors_fields = {"Access_Control_Request_Method": "PUT", "Access_Control_Request_Headers": "authorization"}
     for origin in (EVIL, "null"):
-        status, headers, _ = send("OPTIONS", path, Origin=origin, **asked)
+        status, headers, _ = send("OPTIONS", path, Origin=origin, **cors_fields)
         assert status == 403
         assert [name for name in headers if name.lower().startswith("access-control")] == []
 
 
 def test_no_answer_lets_a_page_read_it(send: Send, cloud: LocalCloud) -> None:
     body = urlencode({"Action": "DescribeStacks", "Version": "2010-05-15"})
-    for sign, given in (("cloudformation", body), ("s3", "")):
-        method = "POST" if given else "GET"
-        status, headers, _ = send(method, "/", given, sign, Content_Type=FORM_TYPE, Origin=cloud.url)
+    for sign, form in (("cloudformation", body), ("s3", "")):
+        method = "POST" if form else "GET"
+        status, headers, _ = send(method, "/", form, sign, Content_Type=FORM_TYPE, Origin=cloud.url)
         assert status == 200
         assert [name for name in headers if name.lower().startswith("access-control")] == []
 

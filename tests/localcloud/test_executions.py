@@ -53,9 +53,9 @@ class Machines:
 
 @pytest.fixture
 def machines(driven: Any) -> Iterator[Machines]:
-    made = Machines(driven)
-    before = functions.use_runner(made.run)
-    yield made
+    machines = Machines(driven)
+    before = functions.use_runner(machines.run)
+    yield machines
     functions.use_runner(before)
 
 

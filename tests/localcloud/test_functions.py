@@ -30,7 +30,7 @@ def function(client: Any) -> Any:
     client("iam").put_role_policy(RoleName="hosting", PolicyName="basic", PolicyDocument=basic)
 
     def invoke(
-        name: str | dict[str, str], code: str, *, runtime: str = "python3.12", timeout: int = 10, **given: Any
+        name: str | dict[str, str], code: str, *, runtime: str = "python3.12", timeout: int = 10, **options: Any
     ) -> Any:
         lambdas.create_function(
             FunctionName="f",
@@ -41,7 +41,7 @@ def function(client: Any) -> Any:
             Environment={"Variables": {"WHO": "world"}},
             Code={"ZipFile": packed(name, code)},
         )
-        answer = lambdas.invoke(FunctionName="f", Payload=json.dumps({"n": 2}), **given)
+        answer = lambdas.invoke(FunctionName="f", Payload=json.dumps({"n": 2}), **options)
         payload = answer["Payload"].read()
         return answer.get("FunctionError"), json.loads(payload) if payload else None
 
@@ -149,8 +149,8 @@ def test_a_function_finds_the_client_context_of_its_caller(function: Any) -> Non
         def handler(event, context):
             return context.client_context.custom["tool"] if event else None
     """
-    given = base64.b64encode(json.dumps({"custom": {"tool": "search"}}).encode()).decode()
-    assert function("index.py", code, ClientContext=given) == (None, "search")
+    context = base64.b64encode(json.dumps({"custom": {"tool": "search"}}).encode()).decode()
+    assert function("index.py", code, ClientContext=context) == (None, "search")
 
 
 def test_a_functions_own_modules_go_before_those_that_are_loaded_for_it(function: Any) -> None:
@@ -194,9 +194,12 @@ def test_a_function_whose_role_may_not_log_leaves_no_log(function: Any, client: 
 
 def test_a_function_logs_to_the_group_that_it_names(function: Any, client: Any) -> None:
     code = "def handler(event, context):\n    print('hello')\n    return context.log_group_name"
-    given = {"Runtime": "python3.12", "Role": ROLE, "Handler": "index.handler"}
+    configuration = {"Runtime": "python3.12", "Role": ROLE, "Handler": "index.handler"}
     client("lambda").create_function(
-        FunctionName="g", Code={"ZipFile": packed("index.py", code)}, LoggingConfig={"LogGroup": "/mine"}, **given
+        FunctionName="g",
+        Code={"ZipFile": packed("index.py", code)},
+        LoggingConfig={"LogGroup": "/mine"},
+        **configuration,
     )
     assert json.loads(client("lambda").invoke(FunctionName="g")["Payload"].read()) == "/mine"
     events = client("logs").filter_log_events(logGroupName="/mine")["events"]

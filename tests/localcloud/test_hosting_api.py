@@ -169,11 +169,11 @@ def test_silent_rollback_ends_in_service_with_the_old_configuration_and_no_reaso
     fleet.create_endpoint_config(EndpointConfigName="fleet-2", ExecutionRoleArn=ROLE, ProductionVariants=[variant()])
     faults.inject("silent-rollback", target="fleet")
     fleet.update_endpoint(EndpointName="fleet", EndpointConfigName="fleet-2")
-    seen = []
+    statuses = []
     for _ in range(8):
         driven.advance(1)
-        seen.append(fleet.describe_endpoint(EndpointName="fleet")["EndpointStatus"])
-    assert "RollingBack" in seen
+        statuses.append(fleet.describe_endpoint(EndpointName="fleet")["EndpointStatus"])
+    assert "RollingBack" in statuses
     described = fleet.describe_endpoint(EndpointName="fleet")
     assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", "fleet-1")
     assert "FailureReason" not in described
@@ -389,5 +389,5 @@ def test_arns_have_names_in_lower_case_and_a_name_is_one_whatever_its_case(sagem
     assert component["InferenceComponentArn"].endswith(":inference-component/prod-chat-llama")
     assert model["ModelArn"].endswith(":model/llama")
     assert sagemaker.list_tags(ResourceArn=model["ModelArn"])["Tags"] == [TAG]
-    said = refusal(sagemaker.create_endpoint, EndpointName="prod-chat", EndpointConfigName="Prod-Chat-1")
-    assert said == f'Cannot create already existing endpoint "{endpoint["EndpointArn"]}".'
+    message = refusal(sagemaker.create_endpoint, EndpointName="prod-chat", EndpointConfigName="Prod-Chat-1")
+    assert message == f'Cannot create already existing endpoint "{endpoint["EndpointArn"]}".'

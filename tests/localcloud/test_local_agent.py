@@ -92,16 +92,16 @@ class Screen:
 
 @pytest.fixture
 def screen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Screen:
-    made = Screen()
+    screen = Screen()
 
     def standing_in(_url: str, _secret: str, component: str, _model: object) -> nullcontext[None]:
-        made.stand_ins.append(f"{component} after {len(made.commands)} commands")
+        screen.stand_ins.append(f"{component} after {len(screen.commands)} commands")
         return nullcontext()
 
-    monkeypatch.setattr(agent.subprocess, "run", made.run)
+    monkeypatch.setattr(agent.subprocess, "run", screen.run)
     monkeypatch.setattr(agent, "standing_in", standing_in)
     monkeypatch.setattr(agent, "_DEPLOYED", tmp_path / "deployed")
-    return made
+    return screen
 
 
 @pytest.mark.parametrize(

@@ -61,9 +61,9 @@ def fleet(serving: object) -> None:
 
 
 def test_the_first_question_is_answered(fleet: None, cloud: Any) -> None:
-    asked = question.ask(SESSION, cloud.url, LLAMA, SMALL)
-    assert asked.answer.text == "part 0 part 1 part 2 "
-    assert re.fullmatch(r"TTFT \d+\.\d\d s, \d+\.\d tokens/s, 3 tokens", asked.speed)
+    outcome = question.ask(SESSION, cloud.url, LLAMA, SMALL)
+    assert outcome.answer.text == "part 0 part 1 part 2 "
+    assert re.fullmatch(r"TTFT \d+\.\d\d s, \d+\.\d tokens/s, 3 tokens", outcome.speed)
 
 
 def test_an_answer_that_is_reasoning_alone_is_a_failure_with_the_next_step(
@@ -129,7 +129,7 @@ def test_nothing_is_deployed_when_templates_or_bootstrap_stack_fail(
 
 def test_what_the_file_names_is_deployed_uploaded_and_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     cloud = _Cloud(monkeypatch, fails="")
-    asked: list[tuple[str, str]] = []
+    questions: list[tuple[str, str]] = []
     uploaded: list[str] = []
     manifest = {
         "artifacts": {
@@ -152,7 +152,7 @@ def test_what_the_file_names_is_deployed_uploaded_and_asked(monkeypatch: pytest.
         return model.kind
 
     def ask(_session: object, _url: str, served: Served, _kind: Kind) -> Asked:
-        asked.append((served.endpoint_name, served.component_name))
+        questions.append((served.endpoint_name, served.component_name))
         return Asked(answer=ChatAnswer(), speed="")
 
     monkeypatch.setattr(local.model, "upload", upload)
@@ -162,7 +162,7 @@ def test_what_the_file_names_is_deployed_uploaded_and_asked(monkeypatch: pytest.
     assert cloud.commands == ["bootstrap"]
     assert deployed == [("Foundation",), ("Serving-talk",), ("Observability",)]
     assert uploaded == ["weights/a/", "weights/b/"]
-    assert asked == [("local-talk", "local-talk-llama")]
+    assert questions == [("local-talk", "local-talk-llama")]
 
 
 def test_the_engine_line_says_what_the_engine_counted_for_this_request() -> None:
@@ -178,9 +178,9 @@ def shown(kind: Kind, **message: str) -> str:
     credentials: Any = type("Known", (), {"console_address": lambda *_: "http://x", "exports": lambda *_: []})()
     answer = ChatAnswer()
     answer.add({"choices": [{"message": message}]})
-    asked = Asked(answer=answer, speed="TTFT 0.30 s, 7.0 tokens/s, 8 tokens")
+    outcome = Asked(answer=answer, speed="TTFT 0.30 s, 7.0 tokens/s, 8 tokens")
     with question.console.capture() as capture:
-        question.print_result(asked, credentials, LLAMA, kind, url="http://x", seconds=1)
+        question.print_result(outcome, credentials, LLAMA, kind, url="http://x", seconds=1)
     return capture.get()
 
 

@@ -45,10 +45,10 @@ class Machine:
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
-    made = Machine()
-    monkeypatch.setattr(model.subprocess, "run", made.run)
+    machine = Machine()
+    monkeypatch.setattr(model.subprocess, "run", machine.run)
     monkeypatch.setattr(model, "STATE", tmp_path / "state")
-    return made
+    return machine
 
 
 def test_the_small_model_is_downloaded_and_converted_once(machine: Machine, tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_prefix_keeps_the_model_that_its_copies_have_read(bucket: Any, tmp_pat
 def test_for_the_agent_the_random_model_alone_gets_another_configuration(
     bucket: Any, tmp_path: Path, kind: model.Kind, config: bytes
 ) -> None:
-    made = files(tmp_path / "files", kind)
-    model.upload(made, bucket, "bucket", "w/", instead=lambda _: ("config.json", b"other"))
+    folder = files(tmp_path / "files", kind)
+    model.upload(folder, bucket, "bucket", "w/", instead=lambda _: ("config.json", b"other"))
     assert bucket.get_object(Bucket="bucket", Key="w/config.json")["Body"].read() == config
-    assert model.upload(made, bucket, "bucket", "w/") == kind  # the mark stays
+    assert model.upload(folder, bucket, "bucket", "w/") == kind  # the mark stays

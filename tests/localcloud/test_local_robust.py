@@ -189,8 +189,8 @@ def test_ctrl_c_at_any_step_is_a_line_with_what_to_do_next(
 ) -> None:
     fails_at(monkeypatch, step, KeyboardInterrupt())
     assert local.main(["up"]) == 130
-    said = capsys.readouterr().err.strip()
-    assert said == "interrupted; `make local` continues from here, `make local-down` removes everything"
+    message = capsys.readouterr().err.strip()
+    assert message == "interrupted; `make local` continues from here, `make local-down` removes everything"
 
 
 @pytest.mark.parametrize("step", [*STEPS, *OF_THE_MODEL])
@@ -199,8 +199,10 @@ def test_a_full_disk_at_any_step_is_a_line_with_what_to_do_next(
 ) -> None:
     fails_at(monkeypatch, step, FULL)
     assert local.main(["up"]) == 1
-    said = capsys.readouterr().err
-    assert said == "/state/file: No space left on device; `make local` needs about 6 GB: make room, then run it again\n"
+    message = capsys.readouterr().err
+    assert (
+        message == "/state/file: No space left on device; `make local` needs about 6 GB: make room, then run it again\n"
+    )
 
 
 def test_a_folder_that_cannot_be_written_is_a_line(
@@ -262,10 +264,10 @@ def test_the_last_lines_of_an_engine_that_did_not_start_are_on_the_screen(
 
     monkeypatch.setattr(local, "_deploy", deploy)
     assert local.main(["up"]) == 1
-    said = capsys.readouterr().err.splitlines()
-    assert said[0] == "cdk deploy failed: the container exited with 1 before its first healthy /ping"
-    assert said[1] == "the engine's last lines:"
-    assert said[2:] == [*(f"  line {number}" for number in range(21, 30)), "  RuntimeError: no"]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "cdk deploy failed: the container exited with 1 before its first healthy /ping"
+    assert lines[1] == "the engine's last lines:"
+    assert lines[2:] == [*(f"  line {number}" for number in range(21, 30)), "  RuntimeError: no"]
 
 
 def test_a_full_disk_stops_neither_a_containers_output_nor_its_log_group(driven: Any, tmp_path: Path) -> None:

@@ -69,8 +69,8 @@ def group(driven: Any) -> Any:
 
 
 def put(logs: Any, pattern: str, name: str = "f", group: str = GROUP, **transformation: Any) -> None:
-    given = {"metricName": "Failures", "metricNamespace": "Engine", "metricValue": "1"} | transformation
-    logs.put_metric_filter(logGroupName=group, filterName=name, filterPattern=pattern, metricTransformations=[given])
+    metric = {"metricName": "Failures", "metricNamespace": "Engine", "metricValue": "1"} | transformation
+    logs.put_metric_filter(logGroupName=group, filterName=name, filterPattern=pattern, metricTransformations=[metric])
 
 
 def values(name: str = "Failures") -> list[float]:

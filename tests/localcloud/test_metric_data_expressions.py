@@ -84,8 +84,8 @@ def test_statistic_is_that_of_the_period(cloudwatch: Any, kind: str, value: floa
     ],
 )
 def test_expression_gives(cloudwatch: Any, expression: str, values: list[float]) -> None:
-    given = [stat("a", "east", ReturnData=False), stat("b", "west", ReturnData=False)]
-    (found,) = ask(cloudwatch, *given, {"Id": "e", "Expression": expression})
+    queries = [stat("a", "east", ReturnData=False), stat("b", "west", ReturnData=False)]
+    (found,) = ask(cloudwatch, *queries, {"Id": "e", "Expression": expression})
     assert found["Values"] == pytest.approx(values)
 
 
@@ -134,8 +134,8 @@ def test_more_data_points_than_a_page_has_are_refused(cloudwatch: Any, monkeypat
 
 
 def test_metrics_of_different_periods_meet_at_the_longest(cloudwatch: Any) -> None:
-    given = [stat("a", "east", period=60, ReturnData=False), stat("b", "east", period=300, ReturnData=False)]
-    (found,) = ask(cloudwatch, *given, {"Id": "e", "Expression": "b - a"})
+    queries = [stat("a", "east", period=60, ReturnData=False), stat("b", "east", period=300, ReturnData=False)]
+    (found,) = ask(cloudwatch, *queries, {"Id": "e", "Expression": "b - a"})
     assert found["Timestamps"] == [NOON, NOON + timedelta(minutes=5)]
     assert found["Values"] == [15 - 1, 40 - 6]
 

@@ -180,17 +180,24 @@ def test_optimization_job_that_hangs_is_stopped_at_its_run_time(sagemaker: Any, 
 
 
 def test_training_plan_must_be_active_and_of_the_type_for_an_endpoint(sagemaker: Any, driven: Any) -> None:
-    asked = {"InstanceType": "ml.p5.48xlarge", "InstanceCount": 1, "DurationHours": 24, "TargetResources": ["endpoint"]}
-    offering = sagemaker.search_training_plan_offerings(**asked)["TrainingPlanOfferings"][0]
+    criteria = {
+        "InstanceType": "ml.p5.48xlarge",
+        "InstanceCount": 1,
+        "DurationHours": 24,
+        "TargetResources": ["endpoint"],
+    }
+    offering = sagemaker.search_training_plan_offerings(**criteria)["TrainingPlanOfferings"][0]
     arn = sagemaker.create_training_plan(
         TrainingPlanName="plan", TrainingPlanOfferingId=offering["TrainingPlanOfferingId"]
     )["TrainingPlanArn"]
     reserved = {"CapacityReservationPreference": "capacity-reservations-only", "MlReservationArn": arn}
     scaling = {"Status": "ENABLED", "MinInstanceCount": 0, "MaxInstanceCount": 1}
     for name, kind in (("right", "ml.p5.48xlarge"), ("wrong", "ml.p5e.48xlarge")):
-        given = {"VariantName": "main", "InstanceType": kind, "InitialInstanceCount": 1}
-        given |= {"CapacityReservationConfig": reserved, "ManagedInstanceScaling": scaling}
-        sagemaker.create_endpoint_config(EndpointConfigName=name, ExecutionRoleArn=ROLE, ProductionVariants=[given])
+        production_variant = {"VariantName": "main", "InstanceType": kind, "InitialInstanceCount": 1}
+        production_variant |= {"CapacityReservationConfig": reserved, "ManagedInstanceScaling": scaling}
+        sagemaker.create_endpoint_config(
+            EndpointConfigName=name, ExecutionRoleArn=ROLE, ProductionVariants=[production_variant]
+        )
     driven.advance(5)
     with pytest.raises(ClientError, match="is Scheduled for"):
         sagemaker.create_endpoint(EndpointName="fleet", EndpointConfigName="right")

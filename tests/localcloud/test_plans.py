@@ -35,11 +35,13 @@ def status(sagemaker: Any, name: str = "plan") -> str:
 
 
 def config(sagemaker: Any, name: str, arn: str | None = None) -> None:
-    given: dict[str, Any] = ON_DEMAND | MANAGED
+    production_variant: dict[str, Any] = ON_DEMAND | MANAGED
     if arn:
         reserved = {"CapacityReservationPreference": "capacity-reservations-only", "MlReservationArn": arn}
-        given["CapacityReservationConfig"] = reserved
-    sagemaker.create_endpoint_config(EndpointConfigName=name, ExecutionRoleArn=ROLE, ProductionVariants=[given])
+        production_variant["CapacityReservationConfig"] = reserved
+    sagemaker.create_endpoint_config(
+        EndpointConfigName=name, ExecutionRoleArn=ROLE, ProductionVariants=[production_variant]
+    )
 
 
 def advance(driven: Clock, **length: float) -> None:
@@ -80,21 +82,21 @@ def test_what_is_not_sold_is_not_offered(sagemaker: Any, driven: Clock, change: 
 
 def test_plan_goes_from_pending_to_expired(sagemaker: Any, driven_at_nine: Clock) -> None:
     buy(sagemaker)
-    seen = [status(sagemaker)]
+    statuses = [status(sagemaker)]
     for length in ({"seconds": 10}, {"minutes": 31}, {"hours": 74}):
         advance(driven_at_nine, **length)
-        seen.append(status(sagemaker))
-    assert seen == ["Pending", "Scheduled", "Active", "Expired"]
+        statuses.append(status(sagemaker))
+    assert statuses == ["Pending", "Scheduled", "Active", "Expired"]
 
 
 def test_plan_in_two_blocks_is_scheduled_between_them(sagemaker: Any, driven_at_nine: Clock) -> None:
     buy(sagemaker, which=2)
-    seen = []
+    statuses = []
     for length in ({"hours": 3}, {"hours": 24}, {"hours": 24}, {"hours": 48}):
         advance(driven_at_nine, **length)
         plan = sagemaker.describe_training_plan(TrainingPlanName="plan")
-        seen.append((plan["Status"], [block["Status"] for block in plan["ReservedCapacitySummaries"]]))
-    assert seen == [
+        statuses.append((plan["Status"], [block["Status"] for block in plan["ReservedCapacitySummaries"]]))
+    assert statuses == [
         ("Active", ["Active", "Scheduled"]),
         ("Scheduled", ["Expired", "Scheduled"]),
         ("Active", ["Expired", "Active"]),

@@ -323,7 +323,7 @@ def _ready(url: str) -> bool:
         return False
 
 
-def _asked(url: str, path: str, **parameters: object) -> Any:
+def _answer(url: str, path: str, **parameters: object) -> Any:
     body = urllib.parse.urlencode(parameters).encode()
     try:
         with urllib.request.urlopen(f"{url}/api/v1/{path}", data=body) as response:
@@ -338,7 +338,7 @@ def _same(ours: float, theirs: float) -> bool:
 
 @pytest.mark.parametrize("query", QUERIES)
 def test_query_gives_what_prometheus_gives(prometheus: str, query: str) -> None:
-    data = _asked(prometheus, "query", query=query, time=AT)
+    data = _answer(prometheus, "query", query=query, time=AT)
     assert "resultType" in data, data
     ours = answer(evaluator.instant(SOURCE, query, AT))
     if data["resultType"] == "scalar":
@@ -356,9 +356,9 @@ def test_query_gives_what_prometheus_gives(prometheus: str, query: str) -> None:
 @pytest.mark.parametrize("query", REFUSED)
 def test_query_is_refused_as_prometheus_refuses_it(prometheus: str, query: str) -> None:
     if query == "requests_total[5m]":
-        theirs = _asked(prometheus, "query_range", query=query, start=AT, end=AT + 60, step=15)
+        theirs = _answer(prometheus, "query_range", query=query, start=AT, end=AT + 60, step=15)
     else:
-        theirs = _asked(prometheus, "query", query=query, time=AT)
+        theirs = _answer(prometheus, "query", query=query, time=AT)
     assert theirs.get("status") == "error", theirs
     with pytest.raises(QueryError) as refusal:
         evaluator.ranged(SOURCE, query, AT, AT + 60, 15)
@@ -379,7 +379,7 @@ def test_query_is_refused_as_prometheus_refuses_it(prometheus: str, query: str) 
 )
 def test_range_query_gives_what_prometheus_gives(prometheus: str, query: str) -> None:
     start, end, step = BEGIN + 7.5, BEGIN + LENGTH_S + 600.5, 37
-    data = _asked(prometheus, "query_range", query=query, start=start, end=end, step=step)
+    data = _answer(prometheus, "query_range", query=query, start=start, end=end, step=step)
     theirs = {frozenset(one["metric"].items()): [(t, float(v)) for t, v in one["values"]] for one in data["result"]}
     ours = {frozenset(line.labels.items()): line.points for line in evaluator.ranged(SOURCE, query, start, end, step)}
     assert ours.keys() == theirs.keys()

@@ -46,8 +46,8 @@ def cloudwatch(driven: Any) -> Any:
 
 def alarm(cloudwatch: Any, name: str = "queue", query: str = QUERY, **more: Any) -> None:
     criteria = {"Query": query, "PendingPeriod": more.pop("pending", 60), "RecoveryPeriod": more.pop("recovery", 120)}
-    given = {"AlarmName": name, "EvaluationInterval": 30} | more
-    cloudwatch.put_metric_alarm(**given, EvaluationCriteria={"PromQLCriteria": criteria})
+    options = {"AlarmName": name, "EvaluationInterval": 30} | more
+    cloudwatch.put_metric_alarm(**options, EvaluationCriteria={"PromQLCriteria": criteria})
 
 
 def state(cloudwatch: Any, name: str = "queue") -> str:

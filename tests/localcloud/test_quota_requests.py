@@ -58,20 +58,20 @@ def test_a_new_account_may_run_no_gpu_until_an_increase_is_granted(sagemaker: An
 
 def test_a_request_is_pending_until_its_time_has_passed(driven: Any, client: Any) -> None:
     settings.configure(quota_s=3600)
-    made = ask(client, OF_TYPE, 3)
-    assert (made["Status"], made["QuotaName"], made["DesiredValue"]) == ("PENDING", OF_TYPE, 3)
-    assert made["QuotaCode"] == "L-60313EA3"
+    request = ask(client, OF_TYPE, 3)
+    assert (request["Status"], request["QuotaName"], request["DesiredValue"]) == ("PENDING", OF_TYPE, 3)
+    assert request["QuotaCode"] == "L-60313EA3"
     with pytest.raises(ClientError, match="Only one open service quota increase request"):
         ask(client, OF_TYPE, 4)
     driven.advance(3599, step_s=3599)
-    get = {"ServiceCode": "sagemaker", "QuotaCode": made["QuotaCode"]}
+    get = {"ServiceCode": "sagemaker", "QuotaCode": request["QuotaCode"]}
     assert client.get_service_quota(**get)["Quota"]["Value"] == 0
     driven.advance(2)
     assert client.get_service_quota(**get)["Quota"]["Value"] == 3
     assert client.get_aws_default_service_quota(**get)["Quota"]["Value"] == 0
-    assert client.get_requested_service_quota_change(RequestId=made["Id"])["RequestedQuota"]["Status"] == "APPROVED"
+    assert client.get_requested_service_quota_change(RequestId=request["Id"])["RequestedQuota"]["Status"] == "APPROVED"
     history = client.list_requested_service_quota_change_history(ServiceCode="sagemaker")["RequestedQuotas"]
-    assert [one["Id"] for one in history] == [made["Id"]]
+    assert [one["Id"] for one in history] == [request["Id"]]
     with pytest.raises(ClientError, match="greater than the current quota value"):
         ask(client, OF_TYPE, 3)
 

@@ -40,8 +40,8 @@ def test_operation_is_refused(  # noqa: PLR0917 -- one column each
     driven: Any, fault: str, code: str, service: str, operation: str, params: dict[str, Any], suffix: str
 ) -> None:
     faults.inject(fault, target=operation, times=1)
-    given, message = refused(service, operation, params)
-    assert given in ((code, f"{code}Exception") if suffix == "any" else (code + suffix,))
+    error_code, message = refused(service, operation, params)
+    assert error_code in ((code, f"{code}Exception") if suffix == "any" else (code + suffix,))
     assert message == "Rate exceeded" if fault == "throttling" else f"{service}:{operation}" in message
     assert faults.active() == []
 

@@ -130,11 +130,11 @@ def test_rollback_goes_in_its_own_batches(fleet: Any, driven: Any) -> None:
     update(fleet, rolling("CAPACITY_PERCENT", 50, wait_s=600, **back))
     driven.advance(900)
     alarm()
-    seen = set()
+    counts = set()
     for _ in range(40):
         driven.advance(1)
-        seen.add(images().count("sglang:latest"))
-    assert seen == {0, 1, 2, 3, 4}
+        counts.add(images().count("sglang:latest"))
+    assert counts == {0, 1, 2, 3, 4}
 
 
 def test_roll_that_takes_longer_than_allowed_is_taken_back(fleet: Any, driven: Any) -> None:

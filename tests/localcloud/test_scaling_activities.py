@@ -41,8 +41,8 @@ def test_what_the_bounds_forbid_is_said_once_and_only_to_who_asks(scaling: Any, 
     assert newest["NotScaledReasons"] == [
         {"Code": "AlreadyAtMaxCapacity", "MaxCapacity": 4, "MinCapacity": 0, "CurrentCapacity": 4}
     ]
-    said = [one for one in activities(scaling, IncludeNotScaledActivities=True) if "NotScaledReasons" in one]
-    assert len(said) == 1
+    not_scaled = [one for one in activities(scaling, IncludeNotScaledActivities=True) if "NotScaledReasons" in one]
+    assert len(not_scaled) == 1
 
 
 def test_bounds_that_are_moved_are_a_cause(scaling: Any, driven: Any) -> None:

@@ -67,9 +67,9 @@ def scheduler(driven: Any) -> Any:
 
 
 def schedule(scheduler: Any, expression: str, *, target: dict[str, Any] | None = None, **more: Any) -> None:
-    given = {"Arn": FUNCTION, "RoleArn": ROLE, "Input": json.dumps({"plan": "p1"})} | (target or {})
+    schedule_target = {"Arn": FUNCTION, "RoleArn": ROLE, "Input": json.dumps({"plan": "p1"})} | (target or {})
     scheduler.create_schedule(
-        Name="daily", ScheduleExpression=expression, FlexibleTimeWindow={"Mode": "OFF"}, Target=given, **more
+        Name="daily", ScheduleExpression=expression, FlexibleTimeWindow={"Mode": "OFF"}, Target=schedule_target, **more
     )
 
 

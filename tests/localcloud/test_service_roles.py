@@ -124,9 +124,9 @@ def test_a_schedule_delivers_what_its_role_allows(driven: Any, allow: Allow) -> 
     )
 
     def counts() -> dict[str, str]:
-        wanted = ["ApproximateNumberOfMessages"]
+        names = ["ApproximateNumberOfMessages"]
         return {
-            name: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"][wanted[0]]
+            name: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"][names[0]]
             for name, url in urls.items()
         }
 

@@ -113,9 +113,9 @@ def test_a_stack_that_is_being_created_is_deleted_with_what_exists(driven: Any) 
     assert sagemaker.list_endpoints()["Endpoints"] == sagemaker.list_endpoint_configs()["EndpointConfigs"] == []
     assert SESSION.client("logs").describe_log_groups()["logGroups"] == []
     events = cloudformation.describe_stack_events(StackName=stack_id)["StackEvents"]
-    said = {(one["LogicalResourceId"], one["ResourceStatus"]): one.get("ResourceStatusReason") for one in events}
-    assert said["Endpoint", "CREATE_FAILED"] == "Resource creation cancelled"
-    assert not any(name == "After" for name, _ in said)
+    reasons = {(one["LogicalResourceId"], one["ResourceStatus"]): one.get("ResourceStatusReason") for one in events}
+    assert reasons["Endpoint", "CREATE_FAILED"] == "Resource creation cancelled"
+    assert not any(name == "After" for name, _ in reasons)
 
 
 def test_its_name_is_free_again_afterwards(driven: Any) -> None:

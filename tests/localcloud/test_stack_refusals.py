@@ -43,10 +43,10 @@ class Stacks:
         self.api.update_stack(StackName=name, TemplateBody=json.dumps(template), **more)
 
     def change_set(self, kind: str, stack: str, template: dict[str, Any], *, name: str = "c", **more: Any) -> str:
-        made = self.api.create_change_set(
+        change_set = self.api.create_change_set(
             StackName=stack, ChangeSetName=name, ChangeSetType=kind, TemplateBody=json.dumps(template), **more
         )
-        return str(made["StackId"])
+        return str(change_set["StackId"])
 
     def status(self, name: str) -> tuple[str, str]:
         (stack,) = self.api.describe_stacks(StackName=name)["Stacks"]
@@ -55,9 +55,9 @@ class Stacks:
     def names(self) -> list[str]:
         return [stack["StackName"] for stack in self.api.describe_stacks()["Stacks"]]
 
-    def refusal(self, operation: str, **given: Any) -> str:
+    def refusal(self, operation: str, **parameters: Any) -> str:
         with pytest.raises(ClientError) as error:
-            getattr(self.api, operation)(**given)
+            getattr(self.api, operation)(**parameters)
         refused = error.value.response["Error"]
         return f"{refused['Code']}: {refused['Message']}"
 
@@ -275,8 +275,8 @@ def test_a_creation_without_a_value_or_with_a_wrong_one_is_refused(
 ) -> None:
     template = importing("x")
     template["Parameters"]["Export"] = slot
-    given = [{"ParameterKey": "Export", "ParameterValue": "c"}] if "Default" in slot else []
-    refusal = stacks.refusal("create_stack", StackName="a", TemplateBody=json.dumps(template), Parameters=given)
+    parameters = [{"ParameterKey": "Export", "ParameterValue": "c"}] if "Default" in slot else []
+    refusal = stacks.refusal("create_stack", StackName="a", TemplateBody=json.dumps(template), Parameters=parameters)
     assert message in refusal
     assert stacks.names() == []
 

@@ -103,14 +103,14 @@ class Stack:
 def stack(sagemaker: Any, driven: Any) -> Stack:
     any_endpoint(sagemaker)
     driven.advance(5)
-    made = Stack(sagemaker)
-    made.cloudformation.create_stack(
+    stack = Stack(sagemaker)
+    stack.cloudformation.create_stack(
         StackName="s",
         TemplateBody=json.dumps(template()),
         Parameters=[{"ParameterKey": "Image", "ParameterValue": "one"}],
     )
-    assert made.status() == "CREATE_COMPLETE"
-    return made
+    assert stack.status() == "CREATE_COMPLETE"
+    return stack
 
 
 def test_one_parameter_changes_what_the_component_serves_and_back(stack: Stack) -> None:

@@ -71,16 +71,16 @@ def test_a_metric_is_made_by_sglang_with_its_kind(calls: dict[str, ast.Call], me
 
 @pytest.mark.parametrize("key", bucket_bounds())
 def test_the_bounds_of_buckets_are_sglangs_own(calls: dict[str, ast.Call], key: str) -> None:
-    (given,) = [word.value for word in calls[series()[key].names[0]].keywords if word.arg == "buckets"]
+    (bounds,) = [word.value for word in calls[series()[key].names[0]].keywords if word.arg == "buckets"]
     if key in BUCKETS:
-        assert isinstance(given, ast.Name)
-        assert given.id == BUCKETS[key]
+        assert isinstance(bounds, ast.Name)
+        assert bounds.id == BUCKETS[key]
         assigned = [
             node.value
             for tree in _sources()
             for node in ast.walk(tree)
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.List)
-            if any(isinstance(target, ast.Name) and target.id == given.id for target in node.targets)
+            if any(isinstance(target, ast.Name) and target.id == bounds.id for target in node.targets)
         ]
-        (given,) = assigned
-    assert tuple(map(float, ast.literal_eval(given))) == bucket_bounds()[key]
+        (bounds,) = assigned
+    assert tuple(map(float, ast.literal_eval(bounds))) == bucket_bounds()[key]

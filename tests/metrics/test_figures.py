@@ -89,16 +89,16 @@ NO_QUERY = {"copies_counted", "scaling_decisions"}
 
 
 def test_every_figure_is_tried() -> None:
-    made = " ".join(inspect.getsource(inspect.getmodule(test_every_figure_is_tried) or figures).split())
+    source = " ".join(inspect.getsource(inspect.getmodule(test_every_figure_is_tried) or figures).split())
     functions = {name for name in figures.__all__ if inspect.isfunction(getattr(figures, name))} - NO_FIGURE - NO_QUERY
-    assert {name for name in functions if f"figures.{name}(" not in made} == set()
+    assert {name for name in functions if f"figures.{name}(" not in source} == set()
 
 
 def test_prometheus_reads_every_query(promtool: Callable[..., str]) -> None:
     rules = [{"record": "figure", "expr": with_plain_labels(figure.query)} for figure in FIGURES if figure.query]
     assert len(rules) == len(FIGURES)
-    said = promtool("check", "rules", "--lint=none", rules={"groups": [{"name": "figures", "rules": rules}]})
-    assert f"{len(rules)} rules found" in said
+    output = promtool("check", "rules", "--lint=none", rules={"groups": [{"name": "figures", "rules": rules}]})
+    assert f"{len(rules)} rules found" in output
 
 
 def test_a_query_that_prometheus_cannot_read_fails(promtool: Callable[..., str]) -> None:

@@ -270,17 +270,17 @@ def test_what_is_not_known_of_an_id_is_said() -> None:
 
 
 def test_the_image_encoder_is_read_as_sglang_reads_it() -> None:
-    def seen(**config: object) -> tuple[int, int] | None:
+    def vision_size(**config: object) -> tuple[int, int] | None:
         vision = read_config({"model_type": "some_vl", "text_config": LLAMA_8B, **config}).vision
         return None if vision is None else (vision.layers, vision.hidden_size)
 
-    assert seen() is None
-    assert seen(vision_config={"num_hidden_layers": 34, "hidden_size": 1408}) == (34, 1408)
-    assert seen(vision_config={"depth": 27, "hidden_size": 1152}) == (24, 1152)
-    assert seen(vision_config={"width": 1536, "layers": 47}) == (24, 1024)
-    assert seen(model_type="kimi_k25", vision_config={"vt_hidden_size": 1152}) == (27, 1152)
-    assert seen(vision_config=None) is None
-    assert seen(vision_config={"hidden_size": "wide", "num_hidden_layers": 2.5}) == (24, 1024)
+    assert vision_size() is None
+    assert vision_size(vision_config={"num_hidden_layers": 34, "hidden_size": 1408}) == (34, 1408)
+    assert vision_size(vision_config={"depth": 27, "hidden_size": 1152}) == (24, 1152)
+    assert vision_size(vision_config={"width": 1536, "layers": 47}) == (24, 1024)
+    assert vision_size(model_type="kimi_k25", vision_config={"vt_hidden_size": 1152}) == (27, 1152)
+    assert vision_size(vision_config=None) is None
+    assert vision_size(vision_config={"hidden_size": "wide", "num_hidden_layers": 2.5}) == (24, 1024)
 
 
 def test_other_weights_formats_change_the_size_and_unknown_ones_are_refused() -> None:

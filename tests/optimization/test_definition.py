@@ -18,15 +18,15 @@ NOT_OF_A_TASK = {"Promoted", "Failed"}
 
 
 @pytest.fixture(scope="module")
-def asked() -> Pipeline:
+def pipeline() -> Pipeline:
     """A pipeline with every state: training, and a person to ask."""
     eagle = EagleTraining(dataset="built_in", max_usd=200, approval="required")
     return Pipeline(Speculative(eagle=eagle), asks=True)
 
 
 @pytest.fixture(scope="module")
-def states(asked: Pipeline) -> dict[str, Any]:
-    return asked.states()
+def states(pipeline: Pipeline) -> dict[str, Any]:
+    return pipeline.states()
 
 
 def _next(state: dict[str, Any]) -> Iterator[str]:
@@ -132,7 +132,7 @@ def test_a_draft_of_prediction_layers_needs_a_model_that_has_them() -> None:
         Pipeline(Speculative(nextn=NextN()))
 
 
-def test_an_execution_ends_after_what_it_may_take(asked: Pipeline) -> None:
-    (machine,) = asked.own("AWS::StepFunctions::StateMachine").values()
+def test_an_execution_ends_after_what_it_may_take(pipeline: Pipeline) -> None:
+    (machine,) = pipeline.own("AWS::StepFunctions::StateMachine").values()
     text = machine["DefinitionString"]["Fn::Join"][1][-1]
     assert json.loads("{" + text[text.index('"TimeoutSeconds"') :])["TimeoutSeconds"] == (24 + 168 + 48 + 10) * 3600

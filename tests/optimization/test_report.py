@@ -73,11 +73,12 @@ def test_a_single_repeat_has_no_interval_and_no_accept_length_is_invented() -> N
 
 
 @pytest.mark.parametrize(
-    ("given", "says"), [(False, "at 13.12 $/h, assumed to be that of hosting: "), (True, "at 13.12 $/h, named in the")]
+    ("has_price", "says"),
+    [(False, "at 13.12 $/h, assumed to be that of hosting: "), (True, "at 13.12 $/h, named in the")],
 )
-def test_the_report_says_whether_the_price_of_the_training_is_assumed(given: bool, says: str) -> None:
+def test_the_report_says_whether_the_price_of_the_training_is_assumed(has_price: bool, says: str) -> None:
     job = {"name": "job", "instance": "ml.g6e.12xlarge", "seconds": 7200, "usd": 26.24, "usd_per_hour": 13.12}
-    rows = list(evidence_rows(read(job=job | {"is_price_given": given})))
+    rows = list(evidence_rows(read(job=job | {"is_price_given": has_price})))
     assert rows[rows.index(("training job", "job, ml.g6e.12xlarge, 2.0 h, 26.24 $")) + 1][1].startswith(says)
 
 

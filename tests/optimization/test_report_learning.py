@@ -29,8 +29,8 @@ def content(**changes: Any) -> dict[str, Any]:
     return gate_content(found, request, sglang_version="0.5.23")
 
 
-def learned(given: dict[str, Any]) -> list[Measured]:
-    rows, notes = gate_measured(json.dumps(given), place="gate.json", facts=catalogue)
+def learned(content: dict[str, Any]) -> list[Measured]:
+    rows, notes = gate_measured(json.dumps(content), place="gate.json", facts=catalogue)
     assert notes == []
     return rows
 

@@ -32,8 +32,8 @@ def exited(name: str, seconds: float, state: dict[str, Any]) -> dict[str, Any]:
 
 
 def execution(status: str = "RUNNING", **more: Any) -> dict[str, Any]:
-    given = json.dumps({"run": RUN, "reason": "start"})
-    return {"executionArn": "arn:e", "name": RUN, "status": status, "startDate": BEGAN, "input": given} | more
+    input_json = json.dumps({"run": RUN, "reason": "start"})
+    return {"executionArn": "arn:e", "name": RUN, "status": status, "startDate": BEGAN, "input": input_json} | more
 
 
 def trained() -> list[dict[str, Any]]:
@@ -76,23 +76,27 @@ def test_a_screen_of_any_width_has_every_step(width: int) -> None:
 
 
 def test_the_output_of_an_execution_says_how_it_ended() -> None:
-    told = ended("GateSaidNo", "concurrency 16: slower", "read the report")
-    found = progress_of(execution("SUCCEEDED", stopDate=at(9000), output=json.dumps(told)), trained())
+    ending = ended("GateSaidNo", "concurrency 16: slower", "read the report")
+    found = progress_of(execution("SUCCEEDED", stopDate=at(9000), output=json.dumps(ending)), trained())
     assert found.ending is not None
     assert (found.ending.state, found.ending.is_good, found.ending.spent_usd) == ("GateSaidNo", True, 33.5)
     assert end_lines(found) == [
         "GateSaidNo: concurrency 16: slower",
-        f"report: {told['report']}",
+        f"report: {ending['report']}",
         "next: read the report",
     ]
     assert found.steps[-1].ended == at(9000)
 
 
 def test_the_cause_of_a_failed_execution_says_it_too() -> None:
-    told = ended("CeilingReached", "the job was stopped at 200 $", "raise max_usd")
-    found = progress_of(execution("FAILED", stopDate=at(90), error="CeilingReached", cause=json.dumps(told)), [])
+    ending = ended("CeilingReached", "the job was stopped at 200 $", "raise max_usd")
+    found = progress_of(execution("FAILED", stopDate=at(90), error="CeilingReached", cause=json.dumps(ending)), [])
     assert found.ending is not None
-    assert (found.ending.state, found.ending.is_good, found.ending.reason) == ("CeilingReached", False, told["reason"])
+    assert (found.ending.state, found.ending.is_good, found.ending.reason) == (
+        "CeilingReached",
+        False,
+        ending["reason"],
+    )
 
 
 @pytest.mark.parametrize("status", ["ABORTED", "TIMED_OUT"])

@@ -13,12 +13,12 @@ from tests.support.eagle import EARLIER, EARLIEST, PARAMETER, RUN, value_of
 
 
 def version(run: str, **changes: Any) -> Version:
-    given = {"run": run, "parameter": PARAMETER, "value": value_of(run)}
+    metadata = {"run": run, "parameter": PARAMETER, "value": value_of(run)}
     package = {
         "ModelPackageArn": f"arn:{run}",
         "ModelApprovalStatus": changes.pop("status", "Approved"),
         "ApprovalDescription": changes.pop("reason", ""),
-        "CustomerMetadataProperties": given | changes,
+        "CustomerMetadataProperties": metadata | changes,
     }
     return Version.of(package)
 

@@ -485,7 +485,7 @@ def test_a_wrong_type_is_refused_with_the_argument_and_what_was_got(name: str) -
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments", "said"),
+    ("name", "arguments", "problem"),
     [
         (
             "InferenceEndpoint", {"capacity": "ml.g6e.2xlarge"},
@@ -571,10 +571,10 @@ def test_a_wrong_type_is_refused_with_the_argument_and_what_was_got(name: str) -
          "ServingMetrics.metric.period: takes cdk.Duration, got 60; use cdk.Duration.minutes(...)"),
     ],
 )  # fmt: skip
-def test_the_line_says_what_was_got_and_what_to_do(name: str, arguments: dict[str, Any], said: str) -> None:
+def test_the_line_says_what_was_got_and_what_to_do(name: str, arguments: dict[str, Any], problem: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         _function(name)(**{**CALLS[name], **arguments})
-    assert caught.value.problems == (said,)
+    assert caught.value.problems == (problem,)
 
 
 def test_every_argument_that_does_not_fit_is_said_at_once() -> None:

@@ -120,11 +120,11 @@ def test_no_construct_exists_before_what_is_wrong_with_it_is_said() -> None:
         if "_runtime" not in path.parts
         for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(function, ast.FunctionDef) and function.name == "__init__"
-        for made in [_made_at(function)]
-        if made is not None
+        for creation_line in [_made_at(function)]
+        if creation_line is not None
         for node in ast.walk(function)
         if isinstance(node, ast.Raise) or (isinstance(node, ast.Call) and ast.unparse(node.func) == "raise_if_any")
-        if node.lineno > made
+        if node.lineno > creation_line
     ]
     assert late == []
 

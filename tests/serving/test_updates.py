@@ -175,7 +175,7 @@ WORDS = {
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory, root: Path) -> dict[str, dict[str, set[str]]]:
+def effects_by_change(tmp_path_factory: pytest.TempPathFactory, root: Path) -> dict[str, dict[str, set[str]]]:
     """What `cdk diff` says of each change: kinds of resources by what happens to them, in one run over all changes."""
     folder = tmp_path_factory.mktemp("updates")
     for at, name in enumerate(("before", "after")):
@@ -206,11 +206,11 @@ def told(tmp_path_factory: pytest.TempPathFactory, root: Path) -> dict[str, dict
     return {change: dict(found[number]) for number, change in enumerate(CHANGES)}
 
 
-def test_the_page_says_what_each_change_replaces(told: dict[str, dict[str, set[str]]], root: Path) -> None:
+def test_the_page_says_what_each_change_replaces(effects_by_change: dict[str, dict[str, set[str]]], root: Path) -> None:
     page = (root / "docs" / "updates.md").read_text(encoding="utf-8")
     rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.count("|") == 4]
     written = {row[0]: row[1:] for row in rows}
-    for change, effects in told.items():
+    for change, effects in effects_by_change.items():
         assert written.get(change) == _row(effects), f"| {change} | {' | '.join(_row(effects))} |"
 
 
@@ -224,13 +224,15 @@ def _row(effects: dict[str, set[str]]) -> list[str]:
     return [", ".join(sorted(effects.get("replaced", {"nothing"}))), "; ".join(others) or "nothing"]
 
 
-def test_what_cannot_change_in_place_is_replaced_and_never_the_endpoint(told: dict[str, dict[str, set[str]]]) -> None:
-    replaced = set().union(*(effects.get("replaced", set()) for effects in told.values()))
+def test_what_cannot_change_in_place_is_replaced_and_never_the_endpoint(
+    effects_by_change: dict[str, dict[str, set[str]]],
+) -> None:
+    replaced = set().union(*(effects.get("replaced", set()) for effects in effects_by_change.values()))
     assert replaced == {"endpoint configuration", "model"}
 
 
-def test_a_stated_minimum_keeps_the_configuration(told: dict[str, dict[str, set[str]]]) -> None:
-    kept = [change for change in told if change.endswith("with `min_instances` stated")]
+def test_a_stated_minimum_keeps_the_configuration(effects_by_change: dict[str, dict[str, set[str]]]) -> None:
+    kept = [change for change in effects_by_change if change.endswith("with `min_instances` stated")]
     assert len(kept) == 3
     for change in kept:
-        assert "replaced" not in told[change], change
+        assert "replaced" not in effects_by_change[change], change

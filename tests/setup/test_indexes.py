@@ -55,7 +55,7 @@ def test_what_uv_was_told_itself_wins(variable: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"), [("true", True), ("1", True), ("false", False), ("0", False), ("no", False)]
+    ("value", "forbids"), [("true", True), ("1", True), ("false", False), ("0", False), ("no", False)]
 )
-def test_only_a_true_no_index_forbids_the_index(value: str, told: bool) -> None:
-    assert ("UV_NO_INDEX" in uv_variables({"no-index": value}, {})) is told
+def test_only_a_true_no_index_forbids_the_index(value: str, forbids: bool) -> None:
+    assert ("UV_NO_INDEX" in uv_variables({"no-index": value}, {})) is forbids

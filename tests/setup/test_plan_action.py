@@ -91,12 +91,12 @@ class Runner:
         }
         codes = []
         variables = {"PATH": f"{self.tools}:/usr/bin:/bin"}
-        self.said = ""
+        self.output = ""
         for name in ("Compare", "Comment", "Gate"):
             done, outputs = self.action.run(name, context, self.checkout, variables=variables, temporary=self.temporary)
             context |= {f"steps.compare.outputs.{key}": value for key, value in outputs.items()}
             codes.append(done.returncode)
-            self.said += done.stdout + done.stderr
+            self.output += done.stdout + done.stderr
             if done.returncode != 0:
                 break
         return codes
@@ -147,7 +147,7 @@ def test_a_comparison_without_a_word_is_no_comment_and_fails_the_job(runner: Run
 def test_a_token_that_may_not_write_is_a_warning_and_stops_nothing(runner: Runner) -> None:
     (runner.folder / "refuses").touch()
     assert runner.push(CHANGED) == [0, 0, 0]
-    assert "::warning::no comment was written; the job needs the permission pull-requests: write" in runner.said
+    assert "::warning::no comment was written; the job needs the permission pull-requests: write" in runner.output
 
 
 def test_inputs_reach_the_command_as_values_and_never_as_code_or_options(runner: Runner, tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_inputs_reach_the_command_as_values_and_never_as_code_or_options(runner:
 def test_without_the_program_the_job_says_how_to_install_it(runner: Runner) -> None:
     (runner.checkout / ".venv" / "bin" / "cdk-sglang").unlink()
     assert runner.push(CHANGED) == [2]
-    assert "::error::cdk-sglang is not installed; install it in a step before" in runner.said
+    assert "::error::cdk-sglang is not installed; install it in a step before" in runner.output
 
 
 def test_a_fork_gets_no_comment_since_its_token_may_only_read(action: Action) -> None:

@@ -37,11 +37,11 @@ class Npm:
 class RunningNpm(Npm):
     """One that goes on until it is ended."""
 
-    made: RunningNpm
+    instance: RunningNpm
 
     def __init__(self, *_arguments: object, **_options: object) -> None:
         super().__init__()
-        RunningNpm.made = self
+        RunningNpm.instance = self
 
     def poll(self) -> int | None:
         return 0 if self.ended else None
@@ -164,7 +164,7 @@ def test_pip_does_it_all_where_uv_fails(checkout: Path, monkeypatch: pytest.Monk
     done = _failing(monkeypatch, lambda command: "/tools/uv" in command and "--editable" in command)
     stamp = checkout / ".venv" / ".installed-new"
     assert project.main(stamp, root=checkout) == 0
-    assert RunningNpm.made.ended, "npm may not write into an environment that is made anew"
+    assert RunningNpm.instance.ended, "npm may not write into an environment that is made anew"
     by_pip = done[next(number for number, command in enumerate(done) if " -m venv --clear .venv" in command) :]
     assert [
         word in command

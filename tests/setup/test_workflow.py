@@ -91,9 +91,9 @@ def test_what_the_workflow_runs_is_there(workflow: dict[str, Any], root: Path) -
 
 def test_known_vulnerabilities_are_reported_and_fail_nothing(workflow: dict[str, Any], root: Path) -> None:
     steps = workflow["jobs"]["supply-chain"]["steps"]
-    told = [step for step in steps if "run" in step]
-    assert [step["continue-on-error"] for step in told] == [True, True]
-    (audit,) = (step["run"] for step in told if "pip-audit" in step["run"])
+    commands = [step for step in steps if "run" in step]
+    assert [step["continue-on-error"] for step in commands] == [True, True]
+    (audit,) = (step["run"] for step in commands if "pip-audit" in step["run"])
     assert "npm audit --package-lock-only" in audit
     locks = re.search(r"for lock in (.*);", audit)
     assert locks is not None

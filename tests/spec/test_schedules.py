@@ -13,9 +13,9 @@ from cdk_sglang.spec.time_zones import skipped_hours, time_zones
 WEEKDAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri")
 
 
-def problems_of(**given: object) -> tuple[str, ...]:
+def problems_of(**options: object) -> tuple[str, ...]:
     with pytest.raises(ConfigurationError) as error:
-        ComponentScaling(**({"min_copies": 1, "max_copies": 4} | given))
+        ComponentScaling(**({"min_copies": 1, "max_copies": 4} | options))
     return error.value.problems
 
 
@@ -50,7 +50,7 @@ def test_two_single_stretches_that_overlap_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "problem"),
+    ("options", "problem"),
     [
         ({"begins": "8:00", "ends": "18:00"}, "window.begins: '8:00' is not a time; use HH:MM, from 00:00 to 23:59"),
         ({"begins": "08:00", "ends": "24:00"}, "window.ends: '24:00' is not a time; use HH:MM, from 00:00 to 23:59"),
@@ -78,9 +78,9 @@ def test_two_single_stretches_that_overlap_are_refused() -> None:
         ),
     ],
 )
-def test_refuses_a_weekly_window_that_is_none(given: dict[str, object], problem: str) -> None:
+def test_refuses_a_weekly_window_that_is_none(options: dict[str, object], problem: str) -> None:
     with pytest.raises(ConfigurationError) as error:
-        Window.weekly(**({"min_copies": 2} | given))
+        Window.weekly(**({"min_copies": 2} | options))
     assert problem in error.value.problems
 
 

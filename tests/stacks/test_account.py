@@ -51,9 +51,9 @@ def everything(on_delete: str) -> dict[str, Any]:
 
 def synthesised(content: dict[str, Any], folder: Path) -> dict[str, Resources]:
     app = cdk.App(context=cdk_json_context(Path(__file__).parents[2] / "cdk.json"), outdir=str(folder))
-    made = check(content, source="environments/test.yaml")
-    env = cdk.Environment(account=made.account, region=made.region)
-    add_fleet(app, name="test", settings=made, source="environments/test.yaml", env=env)
+    settings = check(content, source="environments/test.yaml")
+    env = cdk.Environment(account=settings.account, region=settings.region)
+    add_fleet(app, name="test", settings=settings, source="environments/test.yaml", env=env)
     return {
         stack.stack_name: json.loads(Path(stack.template_full_path).read_text())["Resources"]
         for stack in app.synth().stacks

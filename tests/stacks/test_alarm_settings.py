@@ -74,8 +74,8 @@ def _budget(content: dict[str, Any], **changes: Any) -> tuple[dict[str, Any], li
     add_fleet(app, name="test", settings=settings, source="test.yaml", env=env)
     (stack,) = (one for one in app.node.children if getattr(one, "stack_name", "").endswith("-observability"))
     assert isinstance(stack, cdk.Stack)
-    told = [str(entry.data) for child in stack.node.find_all() for entry in child.node.metadata]
-    return dict(Template.from_stack(stack).find_resources("AWS::CloudWatch::Alarm")), told
+    notes = [str(entry.data) for child in stack.node.find_all() for entry in child.node.metadata]
+    return dict(Template.from_stack(stack).find_resources("AWS::CloudWatch::Alarm")), notes
 
 
 def test_the_fleets_budget_is_watched_where_its_instances_can_be_counted(fine: dict[str, Any]) -> None:
@@ -88,9 +88,9 @@ def test_the_fleets_budget_is_watched_where_its_instances_can_be_counted(fine: d
 
 
 def test_a_budget_that_nobody_can_watch_or_hear_of_is_said(fine: dict[str, Any]) -> None:
-    alarms, told = _budget(fine)
+    alarms, notes = _budget(fine)
     assert not alarms
-    assert [text for text in told if "nobody watches whether test stays within its budget of 30" in text]
+    assert [text for text in notes if "nobody watches whether test stays within its budget of 30" in text]
     silent, _ = _budget(fine, observability={"enrichment": "enabled"}, alarms={"none": "a test"})
     (alarm,) = silent.values()
     assert "AlarmActions" not in alarm["Properties"]

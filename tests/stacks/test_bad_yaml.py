@@ -157,9 +157,9 @@ def test_the_name_of_a_file_and_its_content_are_told_together(tmp_path: Path) ->
     (tmp_path / "1st.yaml").write_text(FINE.replace("endpoints:", "endpoits:"))
     with pytest.raises(ConfigurationError) as error:
         load("1st", folder=tmp_path)
-    named, told = error.value.problems
+    named, content_problem = error.value.problems
     assert "the file's name names the environment: '1st' is not allowed" in named
-    assert told.endswith("endpoits: unknown key; did you mean 'endpoints'")
+    assert content_problem.endswith("endpoits: unknown key; did you mean 'endpoints'")
 
 
 def test_a_missing_file_leads_to_those_that_are_there(tmp_path: Path) -> None:

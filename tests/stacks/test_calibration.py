@@ -112,7 +112,7 @@ def calibrated(tmp_path: Path) -> Path:
 
 def test_the_plan_follows_measurements_beside_the_environment_and_says_how_many(calibrated: Path) -> None:
     after = component_of(planned(calibrated))
-    told = planned(calibrated).calibrations
+    calibrations = planned(calibrated).calibrations
     environment(calibrated)
     before = component_of(planned(calibrated))
     assert before.tpot_ms is not None
@@ -125,7 +125,7 @@ def test_the_plan_follows_measurements_beside_the_environment_and_says_how_many(
     assert before.usd_per_million_output_tokens is not None
     assert after.usd_per_million_output_tokens is not None
     assert after.usd_per_million_output_tokens > 1.5 * before.usd_per_million_output_tokens
-    (one,) = told
+    (one,) = calibrations
     assert (one.place, one.rows) == (str(calibrated / "measured.parquet"), 3)
     assert one.text == (
         f"calibrated with 3 measured rows of {one.place}: predictions near them follow them; "
@@ -221,7 +221,7 @@ def nothing_to_learn(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "write", "said"),
+    ("name", "write", "message"),
     [
         ("a.parquet", None, "no such file or folder; name a file or a folder that `cdk-sglang bench run` wrote"),
         ("a.parquet", no_parquet, "a.parquet was left out: Invalid Input Error"),
@@ -232,7 +232,7 @@ def nothing_to_learn(path: Path) -> None:
     ],
 )
 def test_a_file_that_cannot_be_learned_from_is_a_problem_with_the_next_step(
-    tmp_path: Path, name: str, write: Any, said: str
+    tmp_path: Path, name: str, write: Any, message: str
 ) -> None:
     environment(tmp_path, calibration=name)
     if write is not None:
@@ -240,7 +240,7 @@ def test_a_file_that_cannot_be_learned_from_is_a_problem_with_the_next_step(
     with pytest.raises(ConfigurationError) as error:
         fleet_request("test", folder=tmp_path)
     (problem,) = error.value.problems
-    assert problem.startswith(f"{tmp_path}/test.yaml: planning.calibration: {tmp_path}/{name}: {said}")
+    assert problem.startswith(f"{tmp_path}/test.yaml: planning.calibration: {tmp_path}/{name}: {message}")
     assert any(command in problem for command in ("cdk-sglang bench run", "eagle report --calibration"))
 
 

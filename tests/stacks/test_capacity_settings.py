@@ -49,8 +49,8 @@ def lines(capacity: dict[str, Any]) -> list[str]:
 
 
 def reserved(**changes: Any) -> dict[str, Any]:
-    asked = yaml.safe_load(RESERVED) | changes
-    return {"reserved": {key: value for key, value in asked.items() if value is not None}}
+    settings = yaml.safe_load(RESERVED) | changes
+    return {"reserved": {key: value for key, value in settings.items() if value is not None}}
 
 
 def test_a_reservation_needs_no_bounds_of_its_own() -> None:
@@ -73,13 +73,13 @@ def test_a_move_keeps_the_bounds_and_starts_six_hours_before_the_end() -> None:
 
 
 def test_a_scale_in_policy_and_zero_instances_reach_the_library() -> None:
-    asked = {
+    settings = {
         "type": "ml.g6e.48xlarge",
         "min_instances": 0,
         "max_instances": 2,
         "scale_in": {"strategy": "consolidation", "cooldown_minutes": 10, "max_step": 2},
     }
-    capacity = Capacity.model_validate(asked)
+    capacity = Capacity.model_validate(settings)
     assert capacity.min_instances == 0
     assert capacity.scale_in is not None
     assert (capacity.scale_in.strategy, capacity.scale_in.cooldown_minutes, capacity.scale_in.max_step) == (
@@ -190,9 +190,9 @@ FAULTS: list[tuple[str, dict[str, Any], list[str]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("capacity", "said"), [fault[1:] for fault in FAULTS], ids=[fault[0] for fault in FAULTS])
-def test_a_mistake_is_a_line_with_a_next_step(capacity: dict[str, Any], said: list[str]) -> None:
-    assert lines(capacity) == said
+@pytest.mark.parametrize(("capacity", "problems"), [fault[1:] for fault in FAULTS], ids=[fault[0] for fault in FAULTS])
+def test_a_mistake_is_a_line_with_a_next_step(capacity: dict[str, Any], problems: list[str]) -> None:
+    assert lines(capacity) == problems
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_a_file_must_be_a_mapping(text: str, got: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("a: [1, 2", "while parsing a flow sequence"),
         ("a: 1\n\t- b", "a tab stands where spaces are expected; indent with spaces"),
@@ -68,10 +68,10 @@ def test_a_file_must_be_a_mapping(text: str, got: str) -> None:
         (f"a: {'9' * 5000}", "Exceeds the limit (4300 digits)"),
     ],
 )
-def test_what_is_no_yaml_is_one_line(text: str, said: str) -> None:
+def test_what_is_no_yaml_is_one_line(text: str, message: str) -> None:
     (problem,) = _problems(text)
     assert problem.startswith("e.yaml: not YAML: ")
-    assert said in problem
+    assert message in problem
     assert "\n" not in problem
 
 

@@ -112,14 +112,14 @@ def test_zones_by_id_are_the_same_in_every_account(synthesise: Synthesise, fine:
     assert all("AvailabilityZone" not in subnet for subnet in subnets)
 
 
-@pytest.mark.parametrize(("zones", "told"), [(None, True), (["us-east-1a", "us-east-1b"], False)])
+@pytest.mark.parametrize(("zones", "has_note"), [(None, True), (["us-east-1a", "us-east-1b"], False)])
 def test_zones_that_nobody_chose_are_told(
-    synthesise: Synthesise, fine: dict[str, Any], zones: list[str] | None, told: bool
+    synthesise: Synthesise, fine: dict[str, Any], zones: list[str] | None, has_note: bool
 ) -> None:
     network = {"vpc": "create", **({"availability_zones": zones} if zones else {})}
     (foundation,) = (stack for stack in synthesise({**fine, "network": network}).stacks if stack.id == "Foundation")
-    said = [message.entry.data for message in foundation.messages]
-    assert any("the first two Availability Zones" in str(text) for text in said) is told
+    notes = [message.entry.data for message in foundation.messages]
+    assert any("the first two Availability Zones" in str(text) for text in notes) is has_note
 
 
 def test_zones_and_range_of_a_new_vpc_are_as_asked(synthesise: Synthesise, fine: dict[str, Any]) -> None:
@@ -241,8 +241,8 @@ def test_enrichment_of_the_account_is_a_stack_of_its_own_where_asked(
     assembly = synthesise({**fine, "observability": {"enrichment": enrichment}})
     named = [stack for stack in assembly.stacks if stack.stack_name == "cdk-sglang-test-enrichment"]
     assert len(named) == stacks
-    said = [str(message.entry.data) for stack in named for message in stack.messages]
-    assert len([line for line in said if "$0.50 per GB" in line]) == stacks
+    notes = [str(message.entry.data) for stack in named for message in stack.messages]
+    assert len([line for line in notes if "$0.50 per GB" in line]) == stacks
     shown = json.dumps(_templates(assembly)["cdk-sglang-test-dashboards"])
     assert ("OTel enrichment is off" in shown) == (enrichment == "none")
 

@@ -127,8 +127,8 @@ def test_a_file_that_contradicts_the_catalogue_counts_and_is_named(mine: dict[st
     file = add_model(tmp_path, model=llama, max_position_embeddings=20000)
     plan = resolve_fleet(check(mine, source="test.yaml"), name="test", own=read_own(tmp_path)).plan
     assert plan.problems == ()
-    (said,) = [line for line in plan.warnings if "catalogue" in line]
-    assert said == (
+    (warning,) = [line for line in plan.warnings if "catalogue" in line]
+    assert warning == (
         f"endpoints.chat.components.own.model.id: {file} says otherwise of {llama} than the package's catalogue "
         "(max_position_embeddings 20000, not 131072); the file counts, remove it to take the catalogue's"
     )
@@ -136,7 +136,7 @@ def test_a_file_that_contradicts_the_catalogue_counts_and_is_named(mine: dict[st
 
 
 @pytest.mark.parametrize(
-    ("path", "text", "said"),
+    ("path", "text", "message"),
     [
         ("models/a.json", "{", "models/a.json: cannot read the model's facts: Expecting"),
         (
@@ -163,13 +163,13 @@ def test_a_file_that_contradicts_the_catalogue_counts_and_is_named(mine: dict[st
         ),
     ],
 )
-def test_a_broken_file_is_named_with_what_to_do(tmp_path: Path, path: str, text: str, said: str) -> None:
+def test_a_broken_file_is_named_with_what_to_do(tmp_path: Path, path: str, text: str, message: str) -> None:
     broken = tmp_path / path
     broken.parent.mkdir(exist_ok=True)
     broken.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigurationError) as error:
         read_own(tmp_path)
-    assert error.value.problems[0].startswith(f"{tmp_path}/{said}")
+    assert error.value.problems[0].startswith(f"{tmp_path}/{message}")
 
 
 def test_a_broken_file_stops_the_app_without_a_traceback(run_app: RunApp, fine: dict[str, Any], tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from tests.stacks.test_capacity_settings import content, reserved
 
 
 def test_a_reserved_environment_passes_every_check_of_the_synth(run_app: Any, tmp_path: Path) -> None:
-    asked = content(reserved(on_expiry="on_demand") | {"scale_in": {"strategy": "idle_release"}})
-    done = run_app(asked)
+    settings = content(reserved(on_expiry="on_demand") | {"scale_in": {"strategy": "idle_release"}})
+    done = run_app(settings)
     assert done.code == 0, done.err[-3000:]
     template = json.loads((tmp_path / "cdk.out" / "Serving-chat.template.json").read_text(encoding="utf-8"))
     kinds = [resource["Type"] for resource in template["Resources"].values()]

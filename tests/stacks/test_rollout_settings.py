@@ -83,10 +83,10 @@ def test_what_is_stated_becomes_policies_alarms_and_a_check() -> None:
     assert deployment["RollingUpdatePolicy"]["MaximumBatchSize"] == {"Type": "COPY_COUNT", "Value": 1}
     assert len(deployment["AutoRollbackConfiguration"]["Alarms"]) == 2
     (check,) = template.find_resources("Custom::CdkSglangTruth").values()
-    asked = str(check["Properties"]["Asked"])
-    assert '"timeout_seconds":1800' in asked
-    assert '"smoke":{"body":{"messages":[]},"expect":["id"],"timeout_seconds":60}' in asked
-    assert '"timeout_seconds":10}' in asked
+    specification = str(check["Properties"]["Asked"])
+    assert '"timeout_seconds":1800' in specification
+    assert '"smoke":{"body":{"messages":[]},"expect":["id"],"timeout_seconds":60}' in specification
+    assert '"timeout_seconds":10}' in specification
 
 
 def test_a_check_can_be_left_out_for_a_reason() -> None:
@@ -195,5 +195,5 @@ FAULTS: dict[str, tuple[dict[str, Any], list[str]]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_mistake_is_a_line_with_its_place_and_the_next_step(fault: str) -> None:
-    changes, said = FAULTS[fault]
-    assert lines(**changes) == said
+    changes, problems = FAULTS[fault]
+    assert lines(**changes) == problems

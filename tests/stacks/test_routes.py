@@ -54,9 +54,9 @@ def refused(content: dict[str, Any]) -> str:
 
 def test_a_route_names_what_is_in_the_file(two: dict[str, Any]) -> None:
     two["routes"] = {"reasoning": ["reservd/qwen", "burst/qwn"]}
-    said = refused(two)
-    assert "routes.reasoning: reservd/qwen: unknown endpoint 'reservd'; did you mean 'reserved'" in said
-    assert "routes.reasoning: burst/qwn: endpoint burst has no component 'qwn'; did you mean 'qwen'" in said
+    problems = refused(two)
+    assert "routes.reasoning: reservd/qwen: unknown endpoint 'reservd'; did you mean 'reserved'" in problems
+    assert "routes.reasoning: burst/qwn: endpoint burst has no component 'qwn'; did you mean 'qwen'" in problems
 
 
 def test_a_route_has_one_model(two: dict[str, Any]) -> None:
@@ -75,7 +75,7 @@ def test_the_same_model_may_lie_in_two_places(two: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("targets", "said"),
+    ("targets", "problem"),
     [
         (["burst/qwen"], "at least 2 items"),
         ([f"e{index}/qwen" for index in range(6)], "at most 5 items"),
@@ -84,9 +84,9 @@ def test_the_same_model_may_lie_in_two_places(two: dict[str, Any]) -> None:
         (["burst/qwen/triage", "reserved/qwen"], "use <endpoint>/<component>"),
     ],
 )
-def test_a_route_that_makes_no_sense_is_refused(two: dict[str, Any], targets: list[str], said: str) -> None:
+def test_a_route_that_makes_no_sense_is_refused(two: dict[str, Any], targets: list[str], problem: str) -> None:
     two["routes"] = {"reasoning": targets}
-    assert said in refused(two)
+    assert problem in refused(two)
 
 
 def test_a_route_to_names_that_are_too_long_hides_nothing_else_that_is_wrong(two: dict[str, Any], root: Path) -> None:

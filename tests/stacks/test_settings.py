@@ -74,7 +74,7 @@ def test_accepts_what_aws_does(kind: Any, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "said"),
+    ("kind", "value", "message"),
     [
         (Name, "A", "use lower-case letters, digits and single hyphens, starting with a letter"),
         (Name, "a--b", "use lower-case letters"),
@@ -100,10 +100,10 @@ def test_accepts_what_aws_does(kind: Any, value: Any) -> None:
         (InstanceType, "ml.p5.48xlage", "did you mean 'ml.p5.48xlarge'"),
     ],
 )
-def test_refuses_what_aws_would_in_words(kind: Any, value: Any, said: str) -> None:
+def test_refuses_what_aws_would_in_words(kind: Any, value: Any, message: str) -> None:
     with pytest.raises(pydantic.ValidationError) as error:
         _check(kind, value)
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 def test_a_cidr_is_written_with_its_length() -> None:

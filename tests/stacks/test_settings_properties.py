@@ -19,19 +19,19 @@ SOURCE = "environments/fuzz.yaml"
 
 
 def _is_a_line_with_a_place(problem: str) -> bool:
-    place, separator, said = problem.removeprefix(f"{SOURCE}: ").partition(": ")
-    whole_file = said == "" and place.startswith("expected a mapping")
+    place, separator, message = problem.removeprefix(f"{SOURCE}: ").partition(": ")
+    whole_file = message == "" and place.startswith("expected a mapping")
     return problem.startswith(f"{SOURCE}: ") and problem.isprintable() and (whole_file or bool(separator and place))
 
 
 def _outcome(load: Any, content: Any) -> str:
     """Return "settings" or "problems"; any other exception is a failure."""
     try:
-        made = load(content, source=SOURCE)
+        settings = load(content, source=SOURCE)
     except ConfigurationError as error:
         problems = error.problems
     else:
-        assert isinstance(made, Environment)
+        assert isinstance(settings, Environment)
         return "settings"
     assert problems
     assert [line for line in problems if not _is_a_line_with_a_place(line)] == []
@@ -88,10 +88,10 @@ def test_content_of_any_shape_becomes_lines(content: Any) -> None:
 @given(environments(max_faults=0))
 def test_valid_settings_survive_a_round_trip(content: dict[str, Any]) -> None:
     try:
-        made = check(content, source=SOURCE)
+        environment = check(content, source=SOURCE)
     except ConfigurationError:
         return
-    assert check(made.model_dump(mode="json", exclude_unset=True, by_alias=True), source=SOURCE) == made
+    assert check(environment.model_dump(mode="json", exclude_unset=True, by_alias=True), source=SOURCE) == environment
 
 
 @pytest.mark.parametrize("value", ["\U00018cd6", "a\nb", "\x1b[31m", "x" * 300])

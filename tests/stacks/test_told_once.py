@@ -21,7 +21,7 @@ SLO = {"ttft_ms": 50, "tpot_ms": 1}
 Change = Callable[[dict[str, Any]], None]
 
 
-def told(folder: Path, change: Change) -> list[str]:
+def problem_paths(folder: Path, change: Change) -> list[str]:
     """Change a small environment, and return the paths of what `plan` says against it."""
     content: dict[str, Any] = {
         "account": "111122223333",
@@ -127,7 +127,7 @@ def plan_from_elsewhere(content: dict[str, Any]) -> None:
     ],
 )
 def test_one_mistake_is_one_line_at_its_cause(change: Change, path: str, tmp_path: Path) -> None:
-    assert told(tmp_path, change) == [path]
+    assert problem_paths(tmp_path, change) == [path]
 
 
 def test_two_mistakes_are_two_lines(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_two_mistakes_are_two_lines(tmp_path: Path) -> None:
         content["agent"]["component"] = "chat llama"
         content["routes"] = {"all": ["Chat/llama"]}
 
-    assert told(tmp_path, change) == ["endpoints.Chat", "agent.component"]
+    assert problem_paths(tmp_path, change) == ["endpoints.Chat", "agent.component"]
 
 
 def test_objectives_of_a_model_that_fits_are_told_beside_another_that_does_not(tmp_path: Path) -> None:
@@ -146,6 +146,6 @@ def test_objectives_of_a_model_that_fits_are_told_beside_another_that_does_not(t
             "large": {"model": {"id": "Qwen/Qwen3-235B-A22B-FP8", "prefix": "weights/l/"}},
         }
 
-    paths = told(tmp_path, change)
+    paths = problem_paths(tmp_path, change)
     assert f"{LLAMA}.slo.tpot_ms" in paths
     assert "endpoints.chat.components.large.server.tp_size" in paths

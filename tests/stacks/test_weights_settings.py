@@ -36,9 +36,13 @@ def environment(*, component: dict[str, Any] | None = None, **more: Any) -> dict
 
 def fleet(content: dict[str, Any], *, checked: bool = False) -> dict[str, Template]:
     app = cdk.App(context=cdk_json_context(Path(__file__).parents[2] / "cdk.json"))
-    made = check(content, source=SOURCE)
+    settings = check(content, source=SOURCE)
     add_fleet(
-        app, name="test", settings=made, source=SOURCE, env=cdk.Environment(account=made.account, region=made.region)
+        app,
+        name="test",
+        settings=settings,
+        source=SOURCE,
+        env=cdk.Environment(account=settings.account, region=settings.region),
     )
     if checked:
         cdk.Validations.of(app).add_plugins(*nag_packs(app))
@@ -137,7 +141,7 @@ def test_adapters_take_memory_from_the_plan(more: dict[str, Any], less: dict[str
 
 
 @pytest.mark.parametrize(
-    ("model", "said"),
+    ("model", "message"),
     [
         ({"hugging_face": "Qwen/Qwen3-8B"}, "revision: missing; give the commit, 40 hexadecimal digits, from https://"),
         ({"hugging_face": "Qwen/Qwen3-8B", "revision": "main"}, "model.revision: 'main' can move"),
@@ -154,17 +158,17 @@ def test_adapters_take_memory_from_the_plan(more: dict[str, Any], less: dict[str
         ),
     ],
 )
-def test_a_model_that_cannot_be_meant(model: dict[str, Any], said: str) -> None:
+def test_a_model_that_cannot_be_meant(model: dict[str, Any], message: str) -> None:
     problems = refused(environment(component={"model": model}))
 
     assert len(problems) == 1
     assert problems[0].startswith("endpoints.chat.components.llama.model")
-    assert said in problems[0]
+    assert message in problems[0]
     assert "hf_abc" not in problems[0]
 
 
 @pytest.mark.parametrize(
-    ("adapter", "said"),
+    ("adapter", "message"),
     [
         ({}, "give exactly one of folder, key and s3"),
         ({"key": "adapters/a.zip"}, "does not end in .tar.gz, as SageMaker wants"),
@@ -173,12 +177,12 @@ def test_a_model_that_cannot_be_meant(model: dict[str, Any], said: str) -> None:
         ({"folder": "nowhere"}, "adapters.triage: nowhere: no such folder; give the one PEFT's save_pretrained wrote"),
     ],
 )
-def test_an_adapter_that_cannot_be_meant(adapter: dict[str, Any], said: str) -> None:
+def test_an_adapter_that_cannot_be_meant(adapter: dict[str, Any], message: str) -> None:
     component = {"server": {"lora": LORA}, "adapters": {"triage": adapter}}
     problems = refused(environment(component=component, image=BUILT))
 
     assert len(problems) == 1
-    assert said in problems[0]
+    assert message in problems[0]
 
 
 def test_adapters_need_an_image_of_ours() -> None:
@@ -189,7 +193,7 @@ def test_adapters_need_an_image_of_ours() -> None:
 
 
 @pytest.mark.parametrize(
-    ("image", "said"),
+    ("image", "message"),
     [
         ({}, "image: give exactly one of build, dlc and repository"),
         ({"build": {"digest": "latest"}}, "image.build.digest: 'latest' is not a digest; use 'sha256:'"),
@@ -201,10 +205,10 @@ def test_adapters_need_an_image_of_ours() -> None:
         ({"dlc": "latest"}, "image.dlc: 'latest' is not allowed"),
     ],
 )
-def test_an_image_that_cannot_be_meant(image: dict[str, Any], said: str) -> None:
+def test_an_image_that_cannot_be_meant(image: dict[str, Any], message: str) -> None:
     (problem,) = refused(environment(image=image))
 
-    assert said in problem
+    assert message in problem
 
 
 def test_an_endpoint_may_have_another_image_than_its_environment() -> None:

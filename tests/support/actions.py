@@ -22,9 +22,9 @@ class Action:
         self.members: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
         self.steps: dict[str, dict[str, Any]] = {step["name"]: step for step in self.members["runs"]["steps"]}
 
-    def inputs(self, **given: str) -> dict[str, str]:
+    def inputs(self, **options: str) -> dict[str, str]:
         """Inputs as expressions name them: those given, else their defaults."""
-        known = {name.replace("_", "-"): value for name, value in given.items()}
+        known = {name.replace("_", "-"): value for name, value in options.items()}
         return {
             f"inputs.{name}": known.get(name, str(one.get("default", "")))
             for name, one in self.members["inputs"].items()

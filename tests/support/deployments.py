@@ -125,28 +125,28 @@ class Fleet:
     def _assets(self) -> str:
         return f"cdk-hnb659fds-assets-123456789012-{self.region}"
 
-    def synth(self, wanted: Version) -> str:
+    def synth(self, version: Version) -> str:
         self._runs += 1
         outdir = str(self._folder / f"assembly-{self.region}-{self._runs}")
         app = cdk.App(outdir=outdir, analytics_reporting=False)
-        wanted.make(cdk.Stack(app, "Fleet", env=cdk.Environment(account="123456789012", region=self.region)))
+        version.make(cdk.Stack(app, "Fleet", env=cdk.Environment(account="123456789012", region=self.region)))
         app.synth()
         return outdir
 
-    def deploy(self, wanted: Version) -> CompletedProcess[str]:
+    def deploy(self, version: Version) -> CompletedProcess[str]:
         done: CompletedProcess[str] = self._cdk(
-            "deploy", "Fleet", "--app", self.synth(wanted), "--require-approval", "never"
+            "deploy", "Fleet", "--app", self.synth(version), "--require-approval", "never"
         )
         return done
 
-    def deployed(self, wanted: Version) -> None:
+    def deployed(self, version: Version) -> None:
         """Deploy what is expected to work, without the CLI, which takes most of the time."""
-        reasons = self.apply(wanted)
+        reasons = self.apply(version)
         assert self.status() in ("CREATE_COMPLETE", "UPDATE_COMPLETE"), reasons
 
-    def apply(self, wanted: Version) -> list[str]:
+    def apply(self, version: Version) -> list[str]:
         """Bring the stack to a version through CloudFormation, and return why its resources failed."""
-        outdir = Path(self.synth(wanted))
+        outdir = Path(self.synth(version))
         for name, asset in json.loads((outdir / "Fleet.assets.json").read_text())["files"].items():
             source = outdir / asset["source"]["path"]
             if source.is_dir():

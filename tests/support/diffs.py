@@ -59,7 +59,7 @@ class Environments:
 
     def __init__(self, root: Path, folder: Path) -> None:
         self._root, self._folder = root, folder
-        self._made: dict[str, Path] = {}
+        self._assemblies: dict[str, Path] = {}
 
     def assembly(self, edit: Edit | None = None) -> Path:
         """Return the folder of the assembly of the edited environment."""
@@ -71,9 +71,9 @@ class Environments:
     def assembly_of(self, settings: Settings) -> Path:
         """Return the folder of the assembly of some settings."""
         key = json.dumps(settings, sort_keys=True)
-        if key not in self._made:
-            self._made[key] = self._synth(settings, self._folder / f"assembly-{len(self._made)}")
-        return self._made[key]
+        if key not in self._assemblies:
+            self._assemblies[key] = self._synth(settings, self._folder / f"assembly-{len(self._assemblies)}")
+        return self._assemblies[key]
 
     def _synth(self, settings: Settings, folder: Path) -> Path:
         environment = check(settings, source="prod.yaml")

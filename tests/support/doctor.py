@@ -204,9 +204,9 @@ def ready(cloud: LocalCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_S3"):
         monkeypatch.delenv(name, raising=False)
     with HubServer() as hub, RegistryServer() as registry:
-        made = World(hub=hub, registry=registry, folder=tmp_path, url=cloud.url)
-        made.make()
+        world = World(hub=hub, registry=registry, folder=tmp_path, url=cloud.url)
+        world.make()
         before = settings.current()
         settings.configure(quotas={**dict.fromkeys(_SMALL_QUOTAS, 4.0), **LARGE})
-        yield made
+        yield world
         settings.restore(before)

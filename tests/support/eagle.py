@@ -139,11 +139,11 @@ def ended(state: str, reason: str, next_step: str = "cdk-sglang eagle status") -
 def definition(*, approval: bool = True, end: str = "Promoted", wait_seconds: int = 600) -> str:
     """A machine that trains for a while, measures, asks if it has to, and ends as it is told."""
 
-    def told(result: dict[str, Any], key: str, following: str) -> dict[str, Any]:
+    def pass_state(result: dict[str, Any], key: str, following: str) -> dict[str, Any]:
         return {"Type": "Pass", "Result": result, "ResultPath": f"$.{key}", "Next": following}
 
     def last(state: str, reason: str) -> dict[str, Any]:
-        return told(ended(state, reason), "ended", state)
+        return pass_state(ended(state, reason), "ended", state)
 
     is_yes = {"Variable": "$.approval.approved", "BooleanEquals": True, "Next": "promote"}
     ask = {
@@ -156,18 +156,18 @@ def definition(*, approval: bool = True, end: str = "Promoted", wait_seconds: in
     }
     failed = {"Type": "Fail", "Error": end, "CausePath": "States.JsonToString($.ended)"}
     states: dict[str, Any] = {
-        "check_inputs": told({"state": "ready", "dataset": {"lines": 12034}}, "inputs", "start_training"),
-        "start_training": told({"name": "job"}, "job", "watch_training"),
-        "watch_training": told({"status": "running", "spent_usd": 26.1}, "watch", "wait_training"),
+        "check_inputs": pass_state({"state": "ready", "dataset": {"lines": 12034}}, "inputs", "start_training"),
+        "start_training": pass_state({"name": "job"}, "job", "watch_training"),
+        "watch_training": pass_state({"status": "running", "spent_usd": 26.1}, "watch", "wait_training"),
         "wait_training": {"Type": "Wait", "Seconds": wait_seconds, "Next": "read_draft"},
-        "read_draft": told({"state": "ready", "algorithm": "EAGLE3", "draft_tokens": 4}, "draft", "run_gate"),
-        "run_gate": told({"state": "done", "done": ["a", "b"], "total": 12, "usd": 7.4}, "bench", "judge"),
-        "judge": told({"state": "yes", "speedup": 1.21}, "verdict", "ask_approval" if approval else "promote"),
+        "read_draft": pass_state({"state": "ready", "algorithm": "EAGLE3", "draft_tokens": 4}, "draft", "run_gate"),
+        "run_gate": pass_state({"state": "done", "done": ["a", "b"], "total": 12, "usd": 7.4}, "bench", "judge"),
+        "judge": pass_state({"state": "yes", "speedup": 1.21}, "verdict", "ask_approval" if approval else "promote"),
         "ask_approval": ask,
         "approved": {"Type": "Choice", "Choices": [is_yes], "Default": "refused"},
         "refused": last("ApprovalRefused", "the promotion was refused"),
         "ApprovalRefused": {"Type": "Succeed", "OutputPath": "$.ended"},
-        "promote": told({"state": "done"}, "promotion", "clean_up"),
+        "promote": pass_state({"state": "done"}, "promotion", "clean_up"),
         "clean_up": last(end, "1.21 times the output tokens per second"),
         end: {"Type": "Succeed", "OutputPath": "$.ended"} if end in {"Promoted", "GateSaidNo"} else failed,
     }

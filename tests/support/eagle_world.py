@@ -41,8 +41,8 @@ class World:
 
     def deploy(self, definition: str, **changes: Any) -> None:
         states = self.client("stepfunctions")
-        made = states.create_state_machine(name=f"{COMPONENT}-speculative", definition=definition, roleArn=ROLE)
-        self.machine = made["stateMachineArn"]
+        machine = states.create_state_machine(name=f"{COMPONENT}-speculative", definition=definition, roleArn=ROLE)
+        self.machine = machine["stateMachineArn"]
         self.place(COMPONENT, **changes)
         self.client("s3").create_bucket(Bucket=BUCKET)
         self.client("cloudformation").create_stack(StackName=STACK, TemplateBody=eagle.template(), Parameters=[{"ParameterKey": "Other", "ParameterValue": "mine"}])  # fmt: skip
@@ -60,7 +60,7 @@ class World:
 
     def register(self, run: str, *, approval: str = "Approved", whole: bool = True, **evidence: str) -> None:
         """A version as the pipeline registers it."""
-        made = self.client("sagemaker").create_model_package(
+        package = self.client("sagemaker").create_model_package(
             ModelPackageGroupName=COMPONENT,
             ModelPackageDescription=f"cdk-sglang speculative version {run}",
             ModelApprovalStatus=approval,
@@ -71,7 +71,7 @@ class World:
             },
             CustomerMetadataProperties={"run": run, "parameter": PARAMETER, "value": value_of(run), **evidence},
         )
-        assert made["ModelPackageArn"]
+        assert package["ModelPackageArn"]
         if whole:
             self.put(f"versions/{run}/version.json", {"schema": 1})
 

@@ -85,7 +85,9 @@ class HubServer:
 
     def fetched(self, name: str) -> list[str | None]:
         """Ranges asked of a file's bytes."""
-        return [asked for host, path, asked in self.requests if path.endswith(f"/{name}") and host != "redirect"]
+        return [
+            byte_range for host, path, byte_range in self.requests if path.endswith(f"/{name}") and host != "redirect"
+        ]
 
 
 def _handler(hub: HubServer, *, is_store: bool) -> type[BaseHTTPRequestHandler]:
@@ -169,9 +171,9 @@ def _handler(hub: HubServer, *, is_store: bool) -> type[BaseHTTPRequestHandler]:
                 self._send_file(model, name, path, "hub")
 
         def _send_file(self, model: HubModel, name: str, path: str, host: str) -> None:
-            asked = self.headers.get("Range")
+            byte_range = self.headers.get("Range")
             with hub.lock:
-                hub.requests.append((host, path, asked))
+                hub.requests.append((host, path, byte_range))
                 if hub.faults.refused[name] > 0:
                     hub.faults.refused[name] -= 1
                     self._refuse(403, None)
@@ -181,13 +183,13 @@ def _handler(hub: HubServer, *, is_store: bool) -> type[BaseHTTPRequestHandler]:
                     self._refuse(429, None, retry_after="0")
                     return
                 body = model.files[name]
-                if hub.faults.corrupt[name] > 0 and asked != "bytes=0-0":
+                if hub.faults.corrupt[name] > 0 and byte_range != "bytes=0-0":
                     hub.faults.corrupt[name] -= 1
                     body = body[:-1] + bytes([body[-1] ^ 1])
                 cuts = hub.faults.cut_after.get(name, [])
-                cut = cuts.pop(0) if cuts and asked != "bytes=0-0" else None
+                cut = cuts.pop(0) if cuts and byte_range != "bytes=0-0" else None
             status, start, end = 200, 0, len(body)
-            match = re.fullmatch(r"bytes=(\d+)-(\d*)", asked or "")
+            match = re.fullmatch(r"bytes=(\d+)-(\d*)", byte_range or "")
             if match and not hub.faults.no_ranges:
                 status, start = 206, int(match[1])
                 end = int(match[2]) + 1 if match[2] else len(body)

@@ -144,9 +144,9 @@ def _put_files(s3: Any, template: Mapping[str, Any]) -> None:
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
         archive.addfile(tarfile.TarInfo("adapter_config.json"), io.BytesIO())
     for one in template["Resources"].values():
-        given = one.get("Properties", {})
-        source = given.get("PrimaryContainer", {}).get("ModelDataSource", {}).get("S3DataSource", {}).get("S3Uri")
-        artifact = given.get("Specification", {}).get("Container", {}).get("ArtifactUrl")
+        properties = one.get("Properties", {})
+        source = properties.get("PrimaryContainer", {}).get("ModelDataSource", {}).get("S3DataSource", {}).get("S3Uri")
+        artifact = properties.get("Specification", {}).get("Container", {}).get("ArtifactUrl")
         for uri, name, body in ((source, "config.json", b"{}"), (artifact, "", packed.getvalue())):
             if uri is not None:
                 bucket, _, key = _text(uri).removeprefix("s3://").partition("/")

@@ -32,5 +32,5 @@ def observed(*, least: int = 0, **options: Any) -> ObservedFleet:
     resolved = resolve("chat", components, where, path="endpoints.chat", own=NOTHING_OWN)
     plan = plan_fleet(FleetRequest(environment="prod", region="us-east-1", endpoints=(resolved.request(),)))
     endpoint = observed_endpoint(resolved, endpoint_name="prod-chat", plan=plan.endpoints[0])
-    given: dict[str, Any] = {"stack_names": ("cdk-sglang-prod-chat",), "enrichment": True}
-    return ObservedFleet(environment="prod", region=None, endpoints=(endpoint,), **(given | options))
+    defaults: dict[str, Any] = {"stack_names": ("cdk-sglang-prod-chat",), "enrichment": True}
+    return ObservedFleet(environment="prod", region=None, endpoints=(endpoint,), **(defaults | options))

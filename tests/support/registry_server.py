@@ -10,12 +10,12 @@ from urllib.parse import parse_qs, urlsplit
 
 
 class RegistryServer:
-    """Attributes: `digests` by "name:tag"; `busy` makes it answer 429; `asked` is every request line."""
+    """Attributes: `digests` by "name:tag"; `busy` makes it answer 429; `request_lines` is every request line."""
 
     def __init__(self) -> None:
         self.digests: dict[str, str] = {}
         self.busy = False
-        self.asked: list[str] = []
+        self.request_lines: list[str] = []
         registry = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -23,13 +23,13 @@ class RegistryServer:
                 """Keep quiet."""
 
             def do_GET(self) -> None:
-                registry.asked.append(f"GET {self.path}")
+                registry.request_lines.append(f"GET {self.path}")
                 query = parse_qs(urlsplit(self.path).query)
                 body = json.dumps({"token": f"for {query['scope'][0]}", "expires_in": 300}).encode()
                 self._answer(200, {"content-length": str(len(body))}, body)
 
             def do_HEAD(self) -> None:
-                registry.asked.append(f"HEAD {self.path}")
+                registry.request_lines.append(f"HEAD {self.path}")
                 name, _, tag = self.path.removeprefix("/v2/").partition("/manifests/")
                 scope = f"repository:{name}:pull"
                 if registry.busy:

@@ -77,11 +77,11 @@ class Fleet:
     def metric(self, name: str) -> list[float]:
         """Return what was published about the endpoint, oldest first."""
         backend = cloudwatch_backends["123456789012"]["us-east-1"]
-        wanted = ("cdk-sglang/Reservations", name, ["chat"])
+        identity = ("cdk-sglang/Reservations", name, ["chat"])
         return [
             datum.value
             for datum in backend.metric_data
-            if (datum.namespace, datum.name, [dimension.value for dimension in datum.dimensions]) == wanted
+            if (datum.namespace, datum.name, [dimension.value for dimension in datum.dimensions]) == identity
         ]
 
 
@@ -122,8 +122,8 @@ def fleet(driven: Any, sagemaker: Any) -> Fleet:
         ],
     )
     sagemaker.create_endpoint(EndpointName="chat", EndpointConfigName="Config-1")
-    made = Fleet(sagemaker=sagemaker, cloudwatch=SESSION.client("cloudwatch"), clock=driven, plan_arn=plan_arn)
-    made.settle()
+    fleet = Fleet(sagemaker=sagemaker, cloudwatch=SESSION.client("cloudwatch"), clock=driven, plan_arn=plan_arn)
+    fleet.settle()
     sagemaker.create_inference_component(
         InferenceComponentName="chat-qwen",
         EndpointName="chat",
@@ -137,7 +137,7 @@ def fleet(driven: Any, sagemaker: Any) -> Fleet:
     driven.wait_until(
         lambda: component(sagemaker)["InferenceComponentStatus"] == "InService", timeout_s=3600, what="the component"
     )
-    return made
+    return fleet
 
 
 def component(sagemaker: Any) -> dict[str, Any]:
@@ -149,14 +149,14 @@ def look(runtime: Runtime, fleet: Fleet) -> Callable[..., dict[str, Any]]:
     """Run the hourly function's logic at the clock's moment."""
 
     def run(**changes: Any) -> dict[str, Any]:
-        asked = {
+        fields = {
             "endpoint": "chat",
             "plan_arn": fleet.plan_arn,
             "prefix": PREFIX,
             "hours_before": 6,
             "max_instances": 2,
         }
-        watched = runtime.guard.Watched(**(asked | changes))
+        watched = runtime.guard.Watched(**(fields | changes))
         aws = runtime.guard.Clients(sagemaker=fleet.sagemaker, cloudwatch=fleet.cloudwatch)
         return dict(runtime.guard.look(aws, watched, now=fleet.now))
 

@@ -53,7 +53,7 @@ class Repository:
         self.folder, self._environments, self.tools = folder, environments, tools
         folder.mkdir(parents=True)
         tools.mkdir()
-        self._made: dict[str, str] = {}
+        self._assemblies: dict[str, str] = {}
         program = tools / "cdk"
         program.write_text(f"#!{sys.executable}\nfrom pathlib import Path\nBASE = Path({str(tools)!r})\n{CDK}")
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
@@ -85,9 +85,9 @@ class Repository:
         file.parent.mkdir(exist_ok=True)
         file.write_text(yaml.safe_dump(settings, sort_keys=False))
         if is_accepted:
-            made = self._environments.assembly_of(settings)
-            self._made[hashlib.sha256(file.read_bytes()).hexdigest()] = str(made)
-        (self.tools / "made.json").write_text(json.dumps(self._made))
+            assembly = self._environments.assembly_of(settings)
+            self._assemblies[hashlib.sha256(file.read_bytes()).hexdigest()] = str(assembly)
+        (self.tools / "made.json").write_text(json.dumps(self._assemblies))
 
     def calls(self) -> list[dict[str, Any]]:
         """What the CDK CLI was called with, in any order."""

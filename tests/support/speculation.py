@@ -113,8 +113,8 @@ def stubbed(service: str, *answers: tuple[str, Mapping[str, Any], Any]) -> Any:
 
     An answer that is a text is an error's code, and a pair is its code and its message.
     """
-    made = client(service)
-    stubber = Stubber(made)
+    stubbed_client = client(service)
+    stubber = Stubber(stubbed_client)
     for operation, parameters, answer in answers:
         if isinstance(answer, str | tuple):
             code, message = (answer, answer) if isinstance(answer, str) else answer
@@ -122,15 +122,15 @@ def stubbed(service: str, *answers: tuple[str, Mapping[str, Any], Any]) -> Any:
         else:
             stubber.add_response(operation, answer, parameters or None)
     stubber.activate()
-    made.stubber = stubber
-    return made
+    stubbed_client.stubber = stubber
+    return stubbed_client
 
 
 def aws(**clients: Any) -> Aws:
     """Return clients; one that a test does not give must not be called, which its mock shows, but that of logs."""
     names = ("session", "sagemaker", "s3", "cloudformation", "stepfunctions", "quotas", "lambda_", "sns", "cloudwatch")
-    given = {name: clients.get(name, MagicMock(spec=())) for name in names}
-    return Aws(**given, logs=clients.get("logs", MagicMock()))
+    stand_ins = {name: clients.get(name, MagicMock(spec=())) for name in names}
+    return Aws(**stand_ins, logs=clients.get("logs", MagicMock()))
 
 
 def plenty() -> float:
@@ -168,8 +168,8 @@ def records(*, tok_s: float, ttft_ms: float, tpot_ms: float = 10.0, requests: in
 def archive(lines: Iterable[bytes]) -> bytes:
     """Return an output.tar.gz with records, a summary and a phase's copy of the records."""
     body = b"".join(lines)
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w:gz") as files:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as files:
         for name, content in (
             ("artifacts/profile_export_aiperf.json", b"{}"),
             ("artifacts/phases/warmup/profile_export.jsonl", b"not these\n"),
@@ -178,4 +178,4 @@ def archive(lines: Iterable[bytes]) -> bytes:
             info = tarfile.TarInfo(name)
             info.size = len(content)
             files.addfile(info, io.BytesIO(content))
-    return made.getvalue()
+    return packed.getvalue()

@@ -205,7 +205,7 @@ class Pipeline:
         return {name: text for name, text in found.items() if text and json.loads(text)["endpoint_name"] == self.name}
 
     @contextmanager
-    def told(self, part: str, **changes: Any) -> Iterator[None]:
+    def changes_to(self, part: str, **changes: Any) -> Iterator[None]:
         """Change what the functions are told of the `training` or the `gate`, and change it back."""
         client, before = self.functions_client(), self.configurations()
         for name, text in before.items():

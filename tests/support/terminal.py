@@ -70,14 +70,14 @@ class Terminal:
                 shell.wait()
 
     def _follow(self, shell: subprocess.Popen[bytes], master: int, answers: dict[str, Answer]) -> tuple[int, str]:
-        raw, seen = b"", dict.fromkeys(answers, 0)
+        raw, match_counts = b"", dict.fromkeys(answers, 0)
         deadline = time.monotonic() + self.limit_s
         while True:
             screen = _CODES.sub("", raw.decode(errors="replace")).replace("\r", "")
             assert time.monotonic() < deadline, f"no end after {self.limit_s} s:\n{screen[-3000:]}"
             for pattern, answer in answers.items():
-                for match in list(re.finditer(pattern, screen))[seen[pattern] :]:
-                    seen[pattern] += 1
+                for match in list(re.finditer(pattern, screen))[match_counts[pattern] :]:
+                    match_counts[pattern] += 1
                     os.write(master, answer(match).encode())
             if not select.select([master], [], [], 0.2)[0]:
                 if shell.poll() is not None:

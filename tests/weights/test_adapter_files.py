@@ -32,7 +32,7 @@ def test_reads_rank_modules_and_base_from_a_peft_file() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "problem"),
     [
         ("use_rslora", True, "use_rslora: true is ignored by SGLang, so that the answers would be wrong"),
         ("rank_pattern", {"q_proj": 4}, 'rank_pattern: {"q_proj": 4} is ignored'),
@@ -48,12 +48,12 @@ def test_reads_rank_modules_and_base_from_a_peft_file() -> None:
         ("target_modules", [], "target_modules: [] is not a list of module names"),
     ],
 )
-def test_refuses_what_sglang_would_not_serve_as_trained(key: str, value: object, said: str) -> None:
+def test_refuses_what_sglang_would_not_serve_as_trained(key: str, value: object, problem: str) -> None:
     problems = problems_of({**PEFT_CONFIG, key: value})
 
     assert len(problems) == 1
     assert problems[0].startswith("adapter_config.json: ")
-    assert said in problems[0]
+    assert problem in problems[0]
 
 
 def test_says_everything_at_once() -> None:

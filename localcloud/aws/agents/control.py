@@ -59,8 +59,10 @@ def _page(body: dict[str, Any], request: Request) -> dict[str, Any]:
     if name is None:
         return body
     try:
-        given = request.args.to_dict() | (json.loads(request.get_data() or b"{}") if request.method == "POST" else {})
-        start, size = int(given.get("nextToken") or 0), int(given.get("maxResults") or _PAGE)
+        parameters = request.args.to_dict() | (
+            json.loads(request.get_data() or b"{}") if request.method == "POST" else {}
+        )
+        start, size = int(parameters.get("nextToken") or 0), int(parameters.get("maxResults") or _PAGE)
     except (ValueError, TypeError, AttributeError) as error:
         raise AgentCoreError("ValidationException", f"invalid paging: {error}") from error
     following = {"nextToken": str(start + size)} if start + size < len(body[name]) else {}

@@ -140,9 +140,9 @@ def _ping(_: Store, __: Gateway, ___: dict[str, Any], ____: _Sender) -> dict[str
 
 def _initialize(_: Store, gateway: Gateway, params: dict[str, Any], __: _Sender) -> dict[str, Any]:
     supported = _supported(gateway)
-    asked = params.get("protocolVersion")
+    version = params.get("protocolVersion")
     result: dict[str, Any] = {
-        "protocolVersion": asked if asked in supported else supported[-1],
+        "protocolVersion": version if version in supported else supported[-1],
         "capabilities": {"tools": {"listChanged": False}},
         "serverInfo": {"name": gateway.properties["Name"], "version": "1.0.0"},
     }

@@ -24,18 +24,19 @@ def _create_event(self: BedrockAgentCoreBackend, memory_id: str, **event: Any) -
 
 
 def _list_events(self: BedrockAgentCoreResponse) -> ActionResult:
-    given = self._get_params()
-    with _measured(self.backend, given["memoryId"], "ListEvents"):
-        return _page_of_events(self, given)
+    parameters = self._get_params()
+    with _measured(self.backend, parameters["memoryId"], "ListEvents"):
+        return _page_of_events(self, parameters)
 
 
-def _page_of_events(self: BedrockAgentCoreResponse, given: dict[str, Any]) -> ActionResult:
-    key = (given["memoryId"], given["actorId"], given["sessionId"])
-    conditions = given.get("filter", {}).get("eventMetadata", [])
+def _page_of_events(self: BedrockAgentCoreResponse, parameters: dict[str, Any]) -> ActionResult:
+    key = (parameters["memoryId"], parameters["actorId"], parameters["sessionId"])
+    conditions = parameters.get("filter", {}).get("eventMetadata", [])
     events = [event for event in self.backend.events.get(key, {}).values() if _matches(event.metadata, conditions)]
-    start, size = int(given.get("nextToken") or 0), int(given.get("maxResults") or _PAGE)
+    start, size = int(parameters.get("nextToken") or 0), int(parameters.get("maxResults") or _PAGE)
     page = [
-        event.to_dict(include_payload=given.get("includePayloads", False)) for event in events[start : start + size]
+        event.to_dict(include_payload=parameters.get("includePayloads", False))
+        for event in events[start : start + size]
     ]
     return ActionResult({"events": page, "nextToken": str(start + size) if start + size < len(events) else None})
 

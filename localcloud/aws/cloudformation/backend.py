@@ -51,8 +51,8 @@ def _create_stack(self: Any, name: str, template: str, parameters: dict[str, Any
     if any(stack.name == name for stack in self.stacks.values()):
         raise AlreadyExistsException(f"Stack [{name}] already exists")
     check(template)
-    given = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
-    updates.parameters_of(template, given, previous={})
+    parameter_list = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
+    updates.parameters_of(template, parameter_list, previous={})
     stack = _new_stack(self, name, options | {"parameters": parameters})
     stack.template = template
     stacks.run(lambda: stacks.deploy(stack, "CREATE", template, parameters), stack)

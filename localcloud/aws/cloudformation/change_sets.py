@@ -60,8 +60,8 @@ def _create(self: Any, stack_name: str, change_set_type: str, **options: Any) ->
         message = f"Stack [{stack_name}] already exists and cannot be created again with the changeSet [{options['change_set_name']}]."
         raise ValidationError(message=message)
     name = stack_name if present is None else present.name
-    made: tuple[str, str] = _moto_create_change_set(self, stack_name=name, change_set_type=change_set_type, **options)
-    change_set = self.change_sets[made[0]]
+    ids: tuple[str, str] = _moto_create_change_set(self, stack_name=name, change_set_type=change_set_type, **options)
+    change_set = self.change_sets[ids[0]]
     if change_set_type == "CREATE":
         if present is not None:  # moto has made the stack anew
             del self.stacks[change_set.stack_id]
@@ -123,7 +123,7 @@ def _delete(self: Any, change_set_name: str, stack_name: str | None = None) -> N
 
 def _answer_create(self: CloudFormationResponse) -> ActionResult:
     """Check stack and parameters before moto reads them, which raises errors that are none of AWS's."""
-    given, body, previous = self._get_param("Parameters", []), self._get_param("TemplateBody"), {}
+    parameters, body, previous = self._get_param("Parameters", []), self._get_param("TemplateBody"), {}
     if self._get_param("ChangeSetType", "CREATE") == "UPDATE":
         stack = self.cloudformation_backend.get_stack(self._get_param("StackName"))
         stacks.check_updatable(stack)
@@ -134,7 +134,7 @@ def _answer_create(self: CloudFormationResponse) -> ActionResult:
     if address := self._get_param("TemplateURL"):
         body = self._get_stack_from_s3_url(address)
     if body:
-        updates.parameters_of(body, given, previous=previous)
+        updates.parameters_of(body, parameters, previous=previous)
     answer: ActionResult = _moto_answer_create_change_set(self)
     return answer
 

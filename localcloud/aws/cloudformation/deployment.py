@@ -53,7 +53,7 @@ class Deployment:
 
     def _refuse_missing(self, slots: dict[str, Any], parameters: dict[str, Any]) -> None:
         """Refuse parameters of SSM that do not exist, but not that of CDK's bootstrap stack, which the CDK CLI looks at itself."""
-        asked = [
+        paths = [
             str(parameters.get(name, slot.get("Default", "")))
             for name, slot in slots.items()
             if slot["Type"].startswith("AWS::SSM::Parameter::Value")
@@ -61,7 +61,7 @@ class Deployment:
         backend = ssm_backends[self.stack.account_id][self.stack.region_name]
         missing = [
             name
-            for name in asked
+            for name in paths
             if name.startswith("/") and not name.startswith(_BOOTSTRAP) and backend.get_parameter(name) is None
         ]
         if missing:
@@ -118,10 +118,10 @@ class Deployment:
         self.replaced = undone
 
     def _apply_one(self, name: str, body: dict[str, Any]) -> None:
-        wanted = parsing.clean_json(copy.deepcopy({"Properties": {}} | body), self.map)
+        definition = parsing.clean_json(copy.deepcopy({"Properties": {}} | body), self.map)
         before, kind = self.state.get(name), body["Type"]
         imports = exports.imported(body.get("Properties", {}), self.map)
-        if before and (before["Type"], before["Properties"]) == (kind, wanted["Properties"]):
+        if before and (before["Type"], before["Properties"]) == (kind, definition["Properties"]):
             before |= {
                 "Json": body,
                 "Imports": imports,
@@ -129,9 +129,9 @@ class Deployment:
             return
         verb = "UPDATE" if before else "CREATE"
         self._event(name, kind, f"{verb}_IN_PROGRESS")
-        after = {"Type": kind, "Properties": copy.deepcopy(wanted["Properties"]), "Json": body, "Imports": imports}
+        after = {"Type": kind, "Properties": copy.deepcopy(definition["Properties"]), "Json": body, "Imports": imports}
         try:
-            resource = self._update(name, wanted, before) if before else self._create(name, wanted, after)
+            resource = self._update(name, definition, before) if before else self._create(name, definition, after)
         except Exception as error:
             self._event(name, kind, f"{verb}_FAILED", reason=text_of(error))
             raise
@@ -139,69 +139,69 @@ class Deployment:
         self.map._parsed_resources[name], self.state[name] = resource, after
         self._event(name, kind, f"{verb}_COMPLETE")
 
-    def _create(self, name: str, wanted: dict[str, Any], after: dict[str, Any]) -> Any:
-        cls = resource_class(wanted["Type"])
-        schemas.check(wanted["Type"], wanted["Properties"], known=not issubclass(cls, Resource))
-        self._check_roles(wanted)
+    def _create(self, name: str, definition: dict[str, Any], after: dict[str, Any]) -> Any:
+        cls = resource_class(definition["Type"])
+        schemas.check(definition["Type"], definition["Properties"], known=not issubclass(cls, Resource))
+        self._check_roles(definition)
         if issubclass(cls, Resource):
             resource: Any = cls(
                 logical_id=name,
                 stack_id=self.stack.stack_id,
-                properties=wanted["Properties"],
+                properties=definition["Properties"],
                 account=self.stack.account_id,
                 region=self.stack.region_name,
             )
-            resource.cf_resource_type = wanted["Type"]  # which a custom resource says in its first request, too
+            resource.cf_resource_type = definition["Type"]  # which a custom resource says in its first request, too
             resource.create()
         else:
-            name_property = wanted["Properties"].get(cls.cloudformation_name_type() or "")
-            after["Name"] = name_property or parsing.generate_resource_name(wanted["Type"], self.stack.name, name)
-            extra = {"LogicalId": name, "StackId": self.stack.stack_id, "ResourceType": wanted["Type"]}
+            name_property = definition["Properties"].get(cls.cloudformation_name_type() or "")
+            after["Name"] = name_property or parsing.generate_resource_name(definition["Type"], self.stack.name, name)
+            extra = {"LogicalId": name, "StackId": self.stack.stack_id, "ResourceType": definition["Type"]}
             resource = cls.create_from_cloudformation_json(
-                after["Name"], wanted, self.stack.account_id, self.stack.region_name, **extra
+                after["Name"], definition, self.stack.account_id, self.stack.region_name, **extra
             )
-        resource.cf_resource_type, resource.logical_resource_id = wanted["Type"], name
-        resource.cf_properties = wanted["Properties"]
+        resource.cf_resource_type, resource.logical_resource_id = definition["Type"], name
+        resource.cf_properties = definition["Properties"]
         return resource
 
-    def _update(self, name: str, wanted: dict[str, Any], before: dict[str, Any]) -> Any:
-        original, cls = self.map._parsed_resources[name], resource_class(wanted["Type"])
-        if before["Type"] == wanted["Type"] and issubclass(cls, Resource):
-            cls.check_update(before["Properties"], wanted["Properties"])
-        if before["Type"] != wanted["Type"] or (issubclass(cls, Resource) and _replaces(before, wanted)):
-            replacement = self._create(name, wanted, {})
+    def _update(self, name: str, definition: dict[str, Any], before: dict[str, Any]) -> Any:
+        original, cls = self.map._parsed_resources[name], resource_class(definition["Type"])
+        if before["Type"] == definition["Type"] and issubclass(cls, Resource):
+            cls.check_update(before["Properties"], definition["Properties"])
+        if before["Type"] != definition["Type"] or (issubclass(cls, Resource) and _replaces(before, definition)):
+            replacement = self._create(name, definition, {})
             self.replaced.append((name, original, before))
             return replacement
-        schemas.check(wanted["Type"], wanted["Properties"], known=not issubclass(cls, Resource))
-        self._check_roles(wanted)
+        schemas.check(definition["Type"], definition["Properties"], known=not issubclass(cls, Resource))
+        self._check_roles(definition)
         if issubclass(cls, Resource):
-            original.properties, old = wanted["Properties"], original.properties
+            original.properties, old = definition["Properties"], original.properties
             try:
                 original._update(old)
             except Exception:
                 original.properties = old
                 raise
             return original
-        physical_name = wanted["Properties"].get(cls.cloudformation_name_type() or "") or before.get("Name")
+        physical_name = definition["Properties"].get(cls.cloudformation_name_type() or "") or before.get("Name")
         if hasattr(cls.update_from_cloudformation_json, "__isabstractmethod__"):
             # moto cannot update this type: the resource is removed before its successor is created
             self._remove(name, original, before)
-            return self._create(name, wanted, {})
+            return self._create(name, definition, {})
         updated = cls.update_from_cloudformation_json(
             original_resource=original,
             new_resource_name=physical_name,
-            cloudformation_json=wanted,
+            cloudformation_json=definition,
             account_id=self.stack.account_id,
             region_name=self.stack.region_name,
         )
-        updated.cf_resource_type, updated.logical_resource_id = wanted["Type"], name
-        updated.cf_properties = wanted["Properties"]
+        updated.cf_resource_type, updated.logical_resource_id = definition["Type"], name
+        updated.cf_properties = definition["Properties"]
         return updated
 
-    def _check_roles(self, wanted: dict[str, Any]) -> None:
+    def _check_roles(self, definition: dict[str, Any]) -> None:
         if current().judges_roles:
             place = {"account": self.stack.account_id, "region": self.stack.region_name}
-            roles.check(wanted["Type"], wanted["Properties"], **place)
+            roles.check(definition["Type"], definition["Properties"], **place)
 
     def _remove(
         self, name: str, resource: Any, state: dict[str, Any], *, policy: str = "DeletionPolicy", undone: bool = False
@@ -239,9 +239,9 @@ def resource_class(type_name: str) -> Any:
     return TYPES.get(type_name) or parsing.get_model_map()[type_name]
 
 
-def _replaces(before: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    old, new = before["Properties"], wanted["Properties"]
-    return any(old.get(key) != new.get(key) for key in schemas.top_level(wanted["Type"], "createOnlyProperties"))
+def _replaces(before: dict[str, Any], definition: dict[str, Any]) -> bool:
+    old, new = before["Properties"], definition["Properties"]
+    return any(old.get(key) != new.get(key) for key in schemas.top_level(definition["Type"], "createOnlyProperties"))
 
 
 def _exists(resource_map: Any, body: dict[str, Any]) -> bool:

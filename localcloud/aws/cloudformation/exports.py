@@ -65,8 +65,8 @@ def publish(stack: Any, template: dict[str, Any]) -> None:
         for key in values
         if shown[key].get("Export")
     }
-    made = {name: parsing.Export(stack.stack_id, name, values[key].value) for key, name in names.items()}
-    _refuse(stack, made)
+    exports = {name: parsing.Export(stack.stack_id, name, values[key].value) for key, name in names.items()}
+    _refuse(stack, exports)
     stack.output_map = outputs
     stack.resolved_outputs = [
         {
@@ -81,21 +81,21 @@ def publish(stack: Any, template: dict[str, Any]) -> None:
     registry = _backend(stack).exports
     for name in _own(stack):
         del registry[name]
-    registry.update(made)
+    registry.update(exports)
     stack.cross_stack_resources = registry
 
 
-def _refuse(stack: Any, made: dict[str, parsing.Export]) -> None:
+def _refuse(stack: Any, exports: dict[str, parsing.Export]) -> None:
     before = _own(stack)
-    for name in made:
+    for name in exports:
         other = _backend(stack).exports.get(name)
         if other is not None and name not in before:
             owner = _backend(stack).stacks[other.exporting_stack_id].name
             raise ValidationError(message=f"Export with name {name} is already exported by stack {owner}.")
-    for used in _in_use(stack, before.keys() - made.keys()):
+    for used in _in_use(stack, before.keys() - exports.keys()):
         raise ValidationError(message=f"Cannot delete export {used}")
     for used in _in_use(
-        stack, {name for name in before.keys() & made.keys() if before[name].value != made[name].value}
+        stack, {name for name in before.keys() & exports.keys() if before[name].value != exports[name].value}
     ):
         raise ValidationError(message=f"Cannot update export {used}")
 

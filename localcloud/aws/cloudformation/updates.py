@@ -12,23 +12,23 @@ from moto.cloudformation.exceptions import ValidationError
 _SSM = "AWS::SSM::Parameter::Value"
 
 
-def parameters_of(template: str, given: list[dict[str, Any]], *, previous: Mapping[str, Any]) -> dict[str, Any]:
+def parameters_of(template: str, parameters: list[dict[str, Any]], *, previous: Mapping[str, Any]) -> dict[str, Any]:
     """Resolve the parameters of a template that are passed with it; previous values may have been defaults of the previous template.
 
     Args:
         template: The template.
-        given: The parameters as the API takes them.
+        parameters: The parameters as the API takes them.
         previous: Values of the stack's parameters, none before its creation.
 
     Raises:
         ValidationError: A parameter is unknown, has no value, or has one that the template does not allow.
     """
     slots = models.Stack.parse_template(template).get("Parameters", {})
-    unknown = sorted(one["ParameterKey"] for one in given if one["ParameterKey"] not in slots)
+    unknown = sorted(one["ParameterKey"] for one in parameters if one["ParameterKey"] not in slots)
     if unknown:
         raise ValidationError(message=f"Parameters: [{', '.join(unknown)}] do not exist in the template")
-    resolved = {one["ParameterKey"]: one["ParameterValue"] for one in given if "ParameterValue" in one}
-    for key in (one["ParameterKey"] for one in given if one.get("UsePreviousValue")):
+    resolved = {one["ParameterKey"]: one["ParameterValue"] for one in parameters if "ParameterValue" in one}
+    for key in (one["ParameterKey"] for one in parameters if one.get("UsePreviousValue")):
         if key not in previous:
             message = (
                 f"Invalid input for parameter key {key}. Cannot specify usePreviousValue as true for a parameter key not in the "

@@ -29,7 +29,7 @@ Find = Callable[[str, str, str, str], dict[str, Any]]
 class _Request:
     quota: dict[str, Any]
     desired: float
-    made: float
+    created_at: float
     due: float
     id: str
 
@@ -40,8 +40,8 @@ class _Request:
             "Id": self.id,
             "DesiredValue": self.desired,
             "Status": "APPROVED" if over else "PENDING",
-            "Created": self.made,
-            "LastUpdated": self.due if over else self.made,
+            "Created": self.created_at,
+            "LastUpdated": self.due if over else self.created_at,
             "Requester": json.dumps({"accountId": self.quota["QuotaArn"].split(":")[4]}),
         }
 
@@ -66,21 +66,21 @@ def _request(self: ServiceQuotasResponse, find: Find) -> str:
             "ResourceAlreadyExistsException", "Only one open service quota increase request is allowed per quota."
         )
     now = clock().now()
-    made = _Request(
+    increase = _Request(
         quota=quota,
         desired=desired,
-        made=now,
+        created_at=now,
         due=now + current().quota_s,
         id=f"{uuid.uuid4().hex}{uuid.uuid4().hex[:8]}",
     )
-    kept.insert(0, made)
+    kept.insert(0, increase)
     limits.increase(quota["QuotaName"], desired)
-    return json.dumps({"RequestedQuota": made.shown() | {"Status": "PENDING"}})
+    return json.dumps({"RequestedQuota": increase.shown() | {"Status": "PENDING"}})
 
 
 def _get(self: ServiceQuotasResponse) -> str:
-    wanted = json.loads(self.body)["RequestId"]
-    found = next((one for one in _requests(self) if one.id == wanted), None)
+    request_id = json.loads(self.body)["RequestId"]
+    found = next((one for one in _requests(self) if one.id == request_id), None)
     if found is None:
         raise NoSuchResource
     return json.dumps({"RequestedQuota": found.shown()})

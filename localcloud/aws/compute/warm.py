@@ -113,10 +113,10 @@ class Parent:
         """
         output = folder.parent / "output"
         (folder.parent / "event").write_text(event)
-        asked: dict[str, Any] = {"program": program, "folder": str(folder), "environment": environment}
-        asked |= {"timeout_s": timeout_s, "event": str(folder.parent / "event"), "output": str(output)}
+        task: dict[str, Any] = {"program": program, "folder": str(folder), "environment": environment}
+        task |= {"timeout_s": timeout_s, "event": str(folder.parent / "event"), "output": str(output)}
         request = folder.parent / "request.json"
-        request.write_text(json.dumps(asked))
+        request.write_text(json.dumps(task))
         read, write = os.pipe()
         with os.fdopen(read) as reply:
             try:
@@ -124,8 +124,8 @@ class Parent:
                     socket.send_fds(self._open(), [os.fsencode(request)], [write])
             finally:
                 os.close(write)
-            said = reply.read()
-        how = json.loads(said or '{"status": -9, "late": false}')  # without an answer, its parent was killed
+            answer = reply.read()
+        how = json.loads(answer or '{"status": -9, "late": false}')  # without an answer, its parent was killed
         return Ended(**how, output=output.read_text(errors="replace") if output.exists() else "")
 
     def stop(self) -> None:

@@ -84,21 +84,21 @@ def _performed(request: Request, name: str) -> Response:
     handler = _ACTIONS.get(name)
     if handler is None and name != "chat":
         raise _RefusedError(http.HTTPStatus.NOT_FOUND, f"no such action: {name}; use {', '.join([*_ACTIONS, 'chat'])}")
-    asked = json.loads(request.get_data() or b"{}")
-    if not isinstance(asked, dict):
-        raise TypeError(f"an action is a JSON object, got {type(asked).__name__}")
-    return chatting.chat(asked) if handler is None else _json(handler(asked))
+    arguments = json.loads(request.get_data() or b"{}")
+    if not isinstance(arguments, dict):
+        raise TypeError(f"an action is a JSON object, got {type(arguments).__name__}")
+    return chatting.chat(arguments) if handler is None else _json(handler(arguments))
 
 
-def _load(asked: dict[str, Any]) -> dict[str, Any]:
-    endpoint, component = str(asked["endpoint"]), str(asked["component"])
+def _load(arguments: dict[str, Any]) -> dict[str, Any]:
+    endpoint, component = str(arguments["endpoint"]), str(arguments["component"])
     _find_component(endpoint, component)
     one = load.Load(
         endpoint=endpoint,
         component=component,
-        shape=str(asked["shape"]),
-        per_s=asked["per_s"],
-        seconds=asked["seconds"],
+        shape=str(arguments["shape"]),
+        per_s=arguments["per_s"],
+        seconds=arguments["seconds"],
     )
     load.start(one)
     journal.note(f"load on {component}", "BEGUN", f"{one.per_s:g} requests/s for {one.seconds:g} s: {one.shape}")
@@ -112,8 +112,8 @@ def _end_load(_: dict[str, Any]) -> dict[str, Any]:
     return {"load": load.state()}
 
 
-def _advance(asked: dict[str, Any]) -> dict[str, Any]:
-    seconds = asked["seconds"]
+def _advance(arguments: dict[str, Any]) -> dict[str, Any]:
+    seconds = arguments["seconds"]
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= ADVANCE_MAX_S:
         raise ValueError(f"seconds: {seconds!r} is not allowed; use a number above 0, at most {ADVANCE_MAX_S}")
     if not _advancing.acquire(blocking=False):
@@ -126,8 +126,8 @@ def _advance(asked: dict[str, Any]) -> dict[str, Any]:
     return {"now": clock().now()}
 
 
-def _fault(asked: dict[str, Any]) -> dict[str, Any]:
-    name, target, times = str(asked["fault"]), asked.get("target") or "*", asked.get("times")
+def _fault(arguments: dict[str, Any]) -> dict[str, Any]:
+    name, target, times = str(arguments["fault"]), arguments.get("target") or "*", arguments.get("times")
     if not isinstance(target, str) or len(target) > _TARGET_MAX:
         raise ValueError(f"target: a pattern of at most {_TARGET_MAX} characters")
     if times is not None and (isinstance(times, bool) or not isinstance(times, int) or not 0 < times <= _TIMES_MAX):
@@ -137,8 +137,8 @@ def _fault(asked: dict[str, Any]) -> dict[str, Any]:
     return {"active": active_faults()}
 
 
-def _end_fault(asked: dict[str, Any]) -> dict[str, Any]:
-    name = asked.get("fault")
+def _end_fault(arguments: dict[str, Any]) -> dict[str, Any]:
+    name = arguments.get("fault")
     if name is not None and name not in faults.KNOWN:
         raise ValueError(f"fault: {name!r} is unknown; use one of {', '.join(faults.KNOWN)}, or none for all")
     faults.clear(name)
@@ -146,14 +146,16 @@ def _end_fault(asked: dict[str, Any]) -> dict[str, Any]:
     return {"active": active_faults()}
 
 
-def _kill(asked: dict[str, Any]) -> dict[str, Any]:
-    wanted = str(asked["copy"])
+def _kill(arguments: dict[str, Any]) -> dict[str, Any]:
+    copy_id = str(arguments["copy"])
     with LOCK:
         copies = [copy for one in store(ACCOUNT, REGION).components.values() for copy in one.copies]
-        found = next((copy for copy in copies if copy.id == wanted), None)
+        found = next((copy for copy in copies if copy.id == copy_id), None)
         if found is None or found.state not in ("healthy", "unhealthy"):
             state = "gone" if found is None else found.state
-            raise _RefusedError(http.HTTPStatus.CONFLICT, f"copy {wanted} is {state}; only one that runs can be killed")
+            raise _RefusedError(
+                http.HTTPStatus.CONFLICT, f"copy {copy_id} is {state}; only one that runs can be killed"
+            )
         found.kill()
     journal.note(f"copy {found.id} of {found.component}", "KILLED", "its process got SIGKILL; SageMaker starts another")
     return {"killed": found.id}

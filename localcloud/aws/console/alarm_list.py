@@ -27,15 +27,15 @@ def alarm_panel(properties: Mapping[str, Any], lookup: Lookup) -> Panel:
     """Resolve a widget of type `alarm`."""
     panel = Panel(kind="alarms", **headings(properties))
     known = {one["arn"]: one for one in alarms(lookup.account, lookup.region)}
-    wanted = [str(arn) for arn in properties.get("alarms") or []]
+    arns = [str(arn) for arn in properties.get("alarms") or []]
     states = properties.get("states") or list(_ORDER)
-    shown = [known[arn] for arn in wanted if arn in known and known[arn]["state"] in states]
+    shown = [known[arn] for arn in arns if arn in known and known[arn]["state"] in states]
     if properties.get("sortBy") == "stateUpdatedTimestamp":
         shown.sort(key=lambda one: float(one["since"]), reverse=True)
     panel.extra["alarms"] = shown
-    panel.notes += [f"the alarm {arn.rpartition(':')[2]} does not exist" for arn in wanted if arn not in known]
+    panel.notes += [f"the alarm {arn.rpartition(':')[2]} does not exist" for arn in arns if arn not in known]
     if not shown and not panel.notes:
-        panel.notes.append(f"none of its {len(wanted)} alarms is in {' or '.join(states)}")
+        panel.notes.append(f"none of its {len(arns)} alarms is in {' or '.join(states)}")
     return panel
 
 

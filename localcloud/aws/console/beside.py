@@ -31,13 +31,13 @@ def beside_plan(lookup: Lookup) -> list[dict[str, Any]]:
             queries = ((widget.get("properties") or {}).get("data") or {}).get("queries") or []
             if not any(is_plan(str(query.get("label"))) for query in queries):
                 continue
-            asked = "\n".join(str(query.get("query")) for query in queries)
-            if asked not in found:
+            promql_text = "\n".join(str(query.get("query")) for query in queries)
+            if promql_text not in found:
                 figure = _figure(str(board.name), dashboards.widget(str(board.name), number, {}, lookup))
-                figure["component"] = next((name for name in names if f'"{name}"' in asked), "")
-                why = "" if figure["measured"] else promql.reason(lookup.account, lookup.region, asked)
+                figure["component"] = next((name for name in names if f'"{name}"' in promql_text), "")
+                why = "" if figure["measured"] else promql.reason(lookup.account, lookup.region, promql_text)
                 figure["notes"] = [why] if why else figure["notes"]
-                found[asked] = figure
+                found[promql_text] = figure
     return sorted(found.values(), key=lambda figure: str(figure["component"]))
 
 

@@ -74,18 +74,18 @@ def _add(panel: Panel, query: Mapping[str, Any], lookup: Lookup) -> None:
         panel.series.append(series)
 
 
-def _label(wanted: str, labels: Mapping[str, str], shared: set[tuple[str, str]], *, several: bool) -> str:
+def _label(query_label: str, labels: Mapping[str, str], shared: set[tuple[str, str]], *, several: bool) -> str:
     """Label of a series: what the widget says, or what tells it apart from the others of its query."""
     name = labels.get(_NAME, "")
-    if wanted == _VERBOSE:
+    if query_label == _VERBOSE:
         inner = ", ".join(f'{key}="{value}"' for key, value in sorted(labels.items()) if key != _NAME)
         return f"{name}{{{inner}}}"
     own = [
         f"{_short(key)} {value}" for key, value in sorted(labels.items()) if key != _NAME and (key, value) not in shared
     ]
-    if wanted and not several:
-        return wanted
-    return " · ".join([*([wanted] if wanted else []), *own]) or name or "value"
+    if query_label and not several:
+        return query_label
+    return " · ".join([*([query_label] if query_label else []), *own]) or name or "value"
 
 
 def _short(label: str) -> str:

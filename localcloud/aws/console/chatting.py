@@ -27,27 +27,27 @@ class BusyError(Exception):
     """As many answers are under way as may be; the message is for the reader of the page."""
 
 
-def chat(asked: dict[str, Any]) -> Response:
+def chat(arguments: dict[str, Any]) -> Response:
     """Stream the answer to a conversation: the engine's own events, or one event `problem`.
 
     Args:
-        asked: ``endpoint``, ``component``, ``messages`` as the chat API takes them, and ``max_tokens``.
+        arguments: ``endpoint``, ``component``, ``messages`` as the chat API takes them, and ``max_tokens``.
 
     Raises:
         ValueError: Something of it is malformed.
         BusyError: As many answers are under way as may be.
     """
     body = {
-        "messages": _messages(asked.get("messages")),
-        "max_tokens": _tokens(asked.get("max_tokens", 256)),
+        "messages": _messages(arguments.get("messages")),
+        "max_tokens": _tokens(arguments.get("max_tokens", 256)),
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    given = invoking.request(str(asked["endpoint"]), str(asked["component"]), body)
+    parameters = invoking.request(str(arguments["endpoint"]), str(arguments["component"]), body)
     if not _free.acquire(blocking=False):
         raise BusyError(f"{CHATS_MAX} answers are under way; wait for one to end, or stop it")
     try:
-        parts = invoking.runtime().invoke_endpoint_with_response_stream(**given)["Body"]
+        parts = invoking.runtime().invoke_endpoint_with_response_stream(**parameters)["Body"]
     except (ClientError, BotoCoreError) as error:
         _free.release()
         return Response(
@@ -67,16 +67,16 @@ def _events(parts: Any) -> Iterator[bytes]:
         yield b"\n\n" + event("problem", json.dumps({"message": str(error)}))
 
 
-def _messages(given: object) -> list[dict[str, str]]:
-    if not isinstance(given, list) or not 0 < len(given) <= _MESSAGES_MAX:
+def _messages(messages: object) -> list[dict[str, str]]:
+    if not isinstance(messages, list) or not 0 < len(messages) <= _MESSAGES_MAX:
         raise ValueError(f"messages: a list of 1 to {_MESSAGES_MAX}")
-    for index, one in enumerate(given):
+    for index, one in enumerate(messages):
         if not isinstance(one, dict) or one.get("role") not in _ROLES or not isinstance(one.get("content"), str):
             raise ValueError(f"messages.{index}: a role ({', '.join(_ROLES)}) and a content, which is text")
-    return [{"role": one["role"], "content": one["content"]} for one in given]
+    return [{"role": one["role"], "content": one["content"]} for one in messages]
 
 
-def _tokens(given: object) -> int:
-    if isinstance(given, bool) or not isinstance(given, int) or not 0 < given <= TOKENS_MAX:
-        raise ValueError(f"max_tokens: {given!r} is not allowed; use a whole number from 1 to {TOKENS_MAX}")
-    return given
+def _tokens(limit: object) -> int:
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 0 < limit <= TOKENS_MAX:
+        raise ValueError(f"max_tokens: {limit!r} is not allowed; use a whole number from 1 to {TOKENS_MAX}")
+    return limit

@@ -114,8 +114,8 @@ def _start(account: str, region: str, start: str) -> int | None:
     """Seconds that the page shows at first: the dashboard's range, or less if nothing was published so long ago."""
     points = published(cloudwatch_backends[account][region])
     first = min((metric[0][0] for metric in points.values()), default=clock().now())
-    wanted = _ago(start)
-    return None if wanted is None else max(1, min(wanted, math.ceil(clock().now() - first)))
+    range_s = _ago(start)
+    return None if range_s is None else max(1, min(range_s, math.ceil(clock().now() - first)))
 
 
 def _ago(start: str) -> int | None:

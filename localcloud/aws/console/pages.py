@@ -72,10 +72,10 @@ def _data(request: Request, what: str) -> Response:
     answers: dict[str, Callable[[Request], Any]] = {
         "overview": lambda _: overview(ACCOUNT, REGION) | {"dashboards": dashboards.listing(ACCOUNT, REGION)},
         "dashboards": lambda _: dashboards.listing(ACCOUNT, REGION),
-        "dashboard": lambda asked: dashboards.dashboard(ACCOUNT, REGION, _argument(asked, "name")),
+        "dashboard": lambda request: dashboards.dashboard(ACCOUNT, REGION, _argument(request, "name")),
         "widget": _widget,
-        "plan": lambda asked: beside_plan(_lookup(asked)),
-        "choices": lambda asked: actions.choices() | {"acts": bool(asked.environ.get(ACTS))},
+        "plan": lambda request: beside_plan(_lookup(request)),
+        "choices": lambda request: actions.choices() | {"acts": bool(request.environ.get(ACTS))},
     }
     handler = answers.get(what)
     if handler is None:

@@ -131,12 +131,12 @@ def _keeping_managed(create: Callable[..., Role]) -> Callable[..., Role]:
     """Keep the ARNs of a role's managed policies, which moto's CloudFormation passes over."""
 
     @functools.wraps(create)
-    def made(name: str, resource: dict[str, Any], *arguments: Any, **options: Any) -> Role:
+    def create_role(name: str, resource: dict[str, Any], *arguments: Any, **options: Any) -> Role:
         role = create(name, resource, *arguments, **options)
         setattr(role, _MANAGED, tuple(resource["Properties"].get("ManagedPolicyArns", ())))
         return role
 
-    return made
+    return create_role
 
 
 def _text(policy: Any) -> str:

@@ -121,12 +121,12 @@ def kept(state: Store, component: Component, request: Request, response: Respons
     """Capture the answer to a request when it is complete, and return it."""
     if not settings(state, component.data["EndpointName"]):
         return response
-    asked = Message(body=request.get_data(), kind=request.content_type or "application/octet-stream")
+    message = Message(body=request.get_data(), kind=request.content_type or "application/octet-stream")
     kind = response.headers.get("X-Amzn-SageMaker-Content-Type") or response.content_type or "application/octet-stream"
     inference_id = request.headers.get("X-Amzn-SageMaker-Inference-Id")
 
     def done(body: bytes) -> None:
-        capture(state, component, asked, Message(body=body, kind=kind), inference_id=inference_id)
+        capture(state, component, message, Message(body=body, kind=kind), inference_id=inference_id)
 
     if response.is_streamed:
         framed = response.content_type == _FRAMES

@@ -49,7 +49,7 @@ def check_quotas(state: Store, variants: list[dict[str, Any]], *, besides: Endpo
         variants: Production variants of the configuration.
         besides: Endpoint that is updated, whose instances do not count. Default: all count.
     """
-    asked: list[tuple[str, int]] = []
+    demand: list[tuple[str, int]] = []
     for variant in variants:
         types, count = instance_types(variant), int(variant.get("InitialInstanceCount", 1))
         if plan_of(variant):
@@ -62,8 +62,8 @@ def check_quotas(state: Store, variants: list[dict[str, Any]], *, besides: Endpo
             most = max(
                 types, key=lambda kind: limits.room(state, kind, besides=besides)
             )  # the first of those that have the same
-            limits.check(state, most, count, besides=besides, more=asked)
-            asked.append((most, count))
+            limits.check(state, most, count, besides=besides, more=demand)
+            demand.append((most, count))
 
 
 def plan_of(variant: dict[str, Any]) -> str:

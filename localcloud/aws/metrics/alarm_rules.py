@@ -94,13 +94,13 @@ class _Parser:
             return lambda _: constant == "TRUE"
         if self._accept("AT_LEAST"):
             return self._at_least()
-        wanted = self._accept(*_STATES)
-        if wanted is None:
+        state = self._accept(*_STATES)
+        if state is None:
             raise RuleError(f"AlarmRule has {self._tokens[0][1] or 'its end'!r} where a condition is needed")
         self.expect("(")
         name = self._name()
         self.expect(")")
-        return lambda states: states.get(name) == wanted
+        return lambda states: states.get(name) == state
 
     def _name(self) -> str:
         kind, value = self._tokens.pop(0)
@@ -118,8 +118,8 @@ class _Parser:
             raise RuleError(f"AlarmRule has {number!r} where AT_LEAST needs a number or a percentage")
         self.expect(",")
         negated = self._accept("NOT") is not None
-        wanted = self._accept(*_STATES)
-        if wanted is None:
+        state = self._accept(*_STATES)
+        if state is None:
             raise RuleError("AlarmRule: AT_LEAST needs a state, such as ALARM or NOT OK")
         self.expect(",")
         self.expect("(")
@@ -129,4 +129,4 @@ class _Parser:
         self.expect(")")
         self.expect(")")
         least = math.ceil(int(match[1]) / 100 * len(names)) if match[2] else int(match[1])
-        return lambda states: sum((states.get(name) == wanted) != negated for name in names) >= least
+        return lambda states: sum((states.get(name) == state) != negated for name in names) >= least

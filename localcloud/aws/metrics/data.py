@@ -99,12 +99,12 @@ class _Answer:
     def _window(self, period_s: int) -> Window:
         return Window(self._start, self._end, period_s)
 
-    def _period(self, name: str, seen: frozenset[str] = frozenset()) -> int:
+    def _period(self, name: str, ancestors: frozenset[str] = frozenset()) -> int:
         """Seconds per data point: the query's own, or the longest of those that its expression refers to."""
         query = self._queries[name]
         if "MetricStat" in query:
             return int(query["MetricStat"]["Period"])
-        if name in seen:
+        if name in ancestors:
             raise metricmath.ExpressionError(f"expression {name} refers to itself")
         text = str(query["Expression"])
         found = search.searches(text)
@@ -113,7 +113,7 @@ class _Answer:
         others = set() if text.lstrip().upper().startswith("SELECT") else metricmath.references(text)
         others |= set(self._metrics) if "METRICS" in text else set()
         periods = [int(query.get("Period") or 0), *(one.period_s or 0 for one in found)]
-        periods += (self._period(other, seen | {name}) for other in sorted(others & self._queries.keys()))
+        periods += (self._period(other, ancestors | {name}) for other in sorted(others & self._queries.keys()))
         return max(periods) or _DEFAULT_PERIOD_S
 
 

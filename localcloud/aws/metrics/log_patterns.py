@@ -178,8 +178,8 @@ class _JsonPattern:
         word = self._accept("TRUE", "FALSE", "NULL")
         if word is None:
             raise self._unexpected()
-        wanted = {"TRUE": True, "FALSE": False, "NULL": None}[word]
-        return lambda content: _at(content, path) is wanted
+        literal = {"TRUE": True, "FALSE": False, "NULL": None}[word]
+        return lambda content: _at(content, path) is literal
 
     def _compared(self, path: str, comparison: str) -> _Condition:
         kind, value = self._tokens.pop(0)

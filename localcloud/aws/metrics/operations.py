@@ -38,7 +38,7 @@ class _Histogram:
 class _Scaling:
     """A change of a component's number of copies that is under way."""
 
-    wanted: int
+    target: int
     began: float
     direction: str
     kind: str
@@ -50,7 +50,7 @@ class Operations:
     def __init__(self) -> None:
         self._counters: dict[tuple[str, Key], float] = {}
         self._histograms: dict[tuple[str, Key], _Histogram] = {}
-        self._wanted: dict[str, int] = {}
+        self._targets: dict[str, int] = {}
         self._scalings: dict[str, _Scaling] = {}
         self._started: set[str] = set()
         self._moved: set[str] = set()
@@ -64,8 +64,8 @@ class Operations:
         for component in state.components.values():
             if not component.base:
                 self._component(state, component)
-        for name in self._wanted.keys() - state.components.keys():
-            self._wanted.pop(name)
+        for name in self._targets.keys() - state.components.keys():
+            self._targets.pop(name)
             self._scalings.pop(name, None)
 
     def readings(self, endpoint: str) -> Iterator[tuple[str, dict[str, str], float]]:
@@ -124,16 +124,16 @@ class Operations:
             self._time("container_start_time", where, copy.start_s)
 
     def _scaling(self, component: Component, where: dict[str, str]) -> None:
-        before = self._wanted.get(component.name)
+        before = self._targets.get(component.name)
         running = [copy for copy in component.copies if copy.state != "stopped"]
         if before != component.desired:
-            self._wanted[component.name] = component.desired
+            self._targets[component.name] = component.desired
             direction = "ScaleIn" if before is not None and component.desired < before else "ScaleOut"
             self._scalings[component.name] = _Scaling(
                 component.desired, clock().now(), direction, "Create" if before is None else "Scale"
             )
         scaling = self._scalings.get(component.name)
-        if scaling and len(running) == scaling.wanted and all(copy.state == "healthy" for copy in running):
+        if scaling and len(running) == scaling.target and all(copy.state == "healthy" for copy in running):
             del self._scalings[component.name]
             own = where | {labels.DIRECTION: scaling.direction, labels.OPERATION: scaling.kind}
             self._time("e2e_duration", own, clock().now() - scaling.began)

@@ -61,11 +61,11 @@ def answer(request: Request) -> Response:
 def _data(state: Store, path: str, request: Request) -> Any:
     parameters = request.values
     if path == "query":
-        return query(state, _wanted(parameters, "query"), _time(parameters.get("time"), "time", clock().now()))
+        return query(state, _parameter(parameters, "query"), _time(parameters.get("time"), "time", clock().now()))
     if path == "query_range":
-        bounds = [_time(_wanted(parameters, name), name, 0) for name in ("start", "end")]
+        bounds = [_time(_parameter(parameters, name), name, 0) for name in ("start", "end")]
         return query_range(
-            state, _wanted(parameters, "query"), bounds[0], bounds[1], _step(_wanted(parameters, "step"))
+            state, _parameter(parameters, "query"), bounds[0], bounds[1], _step(_parameter(parameters, "step"))
         )
     found = _matched(state, request)
     if path == "series":
@@ -132,7 +132,7 @@ def _matched(state: Store, request: Request) -> Sequence[Points]:
     return sorted(found.values(), key=lambda series: (series.labels.get(NAME, ""), sorted(series.labels.items())))
 
 
-def _wanted(parameters: Any, name: str) -> str:
+def _parameter(parameters: Any, name: str) -> str:
     value = parameters.get(name)
     if not value:
         raise QueryError(f'invalid parameter "{name}": it is missing')

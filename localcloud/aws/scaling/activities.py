@@ -104,13 +104,13 @@ def _kept(state: Store) -> list[Activity]:
 def _describe(self: ApplicationAutoScalingResponse) -> str:
     """DescribeScalingActivities: of one namespace, of one resource and dimension if they are named."""
     self._validate_params()
-    wanted = (self._get_param("ResourceId"), self._get_param("ScalableDimension"))
+    target = (self._get_param("ResourceId"), self._get_param("ScalableDimension"))
     found = [
         one
         for one in activities(self.current_account, self.region)
         if self._get_param("ServiceNamespace") == "sagemaker"
-        and wanted[0] in (None, one.resource_id)
-        and wanted[1] in (None, DIMENSION)
+        and target[0] in (None, one.resource_id)
+        and target[1] in (None, DIMENSION)
         and (not one.not_scaled or self._get_bool_param("IncludeNotScaledActivities", False))
     ]
     first, size = int(self._get_param("NextToken") or 0), self._get_int_param("MaxResults") or _PAGE

@@ -102,7 +102,7 @@ def _act(state: Store, policy: Any, alarm: Any, value: float) -> None:
         copies = _step(steps, component.desired, value - alarm.threshold)
         grows = copies > component.desired
         cooldown = float(steps.get("Cooldown", 0))
-    wanted, before = copies, component.desired
+    goal, before = copies, component.desired
     copies = min(max(copies, target.min_capacity), target.max_capacity)
     blocked = suspended.get("DynamicScalingOutSuspended" if grows else "DynamicScalingInSuspended", False)
     last = state.policy_runs.get(policy.policy_arn, -math.inf)
@@ -118,8 +118,8 @@ def _act(state: Store, policy: Any, alarm: Any, value: float) -> None:
     if _scale(state, component, copies):
         state.policy_runs[policy.policy_arn] = clock().now()
         activities.scaled(state, decision)
-    elif copies == before != wanted:
-        decision.not_scaled = "AlreadyAtMaxCapacity" if wanted > before else "AlreadyAtMinCapacity"
+    elif copies == before != goal:
+        decision.not_scaled = "AlreadyAtMaxCapacity" if goal > before else "AlreadyAtMinCapacity"
         activities.not_scaled(state, decision)
 
 

@@ -26,8 +26,8 @@ def give_eagle(module: ModuleType) -> None:
 
     def create(self: Any, backend_name: str, backend_map: dict[str, Any], *positions: Any, **options: Any) -> Any:
         if NAME not in backend_map:
-            made = _Chain if options.get("stamps_children") else _single
-            backend_map[NAME] = lambda: (NAME, made(self))
+            backend_type = _Chain if options.get("stamps_children") else _single
+            backend_map[NAME] = lambda: (NAME, backend_type(self))
         return plain(self, backend_name, backend_map, *positions, **options)
 
     plain = vars(factory)["_create_backend"]
@@ -57,9 +57,9 @@ class _Chain:
     needs_cpu_seq_lens = False
 
     def __init__(self, factory: Any) -> None:
-        made = _backend_class()
+        backend_type = _backend_class()
         steps = range(1, factory.speculative_num_steps)
-        self.attn_backends = [made(factory.draft_model_runner, ahead=step) for step in steps]
+        self.attn_backends = [backend_type(factory.draft_model_runner, ahead=step) for step in steps]
 
     def init_forward_metadata(self, forward_batch: Any) -> None:
         """Nothing is planned ahead."""

@@ -23,13 +23,13 @@ _BACKLOG = 128
 def keep_on(store: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap TCPStore so that a server listens on the address of its clients and on no other."""
 
-    def made(*positions: Any, **given: Any) -> Any:
-        if given.get("is_master") and "master_listen_fd" not in given and not positions:
-            listening = socket.create_server((given["host_name"], given["port"]), backlog=_BACKLOG)
-            given |= {"port": listening.getsockname()[1], "master_listen_fd": listening.detach()}
-        return store(*positions, **given)
+    def create_store(*positions: Any, **options: Any) -> Any:
+        if options.get("is_master") and "master_listen_fd" not in options and not positions:
+            listening = socket.create_server((options["host_name"], options["port"]), backlog=_BACKLOG)
+            options |= {"port": listening.getsockname()[1], "master_listen_fd": listening.detach()}
+        return store(*positions, **options)
 
-    return made
+    return create_store
 
 
 class _Loader(importlib.abc.Loader):

@@ -99,14 +99,14 @@ def _verifying(plain: Function) -> Function:
             )
             return
         (batch, tokens), most = candidates.shape, accept_index.shape[1]
-        wanted = target_predict.view(batch, tokens)
-        right = (candidates[:, 1:most] == wanted[:, : most - 1]).long().cumprod(dim=1).sum(dim=1)
+        predictions = target_predict.view(batch, tokens)
+        right = (candidates[:, 1:most] == predictions[:, : most - 1]).long().cumprod(dim=1).sum(dim=1)
         places = torch.arange(most)
         accepted = places <= right[:, None]
         flat = (torch.arange(batch)[:, None] * tokens + places)[accepted]
         accept_index[accepted] = flat.to(accept_index.dtype)
         accept_token_num.copy_(right)
-        predicts.view(-1)[flat] = wanted[:, :most][accepted].to(predicts.dtype)
+        predicts.view(-1)[flat] = predictions[:, :most][accepted].to(predicts.dtype)
 
     return verify
 

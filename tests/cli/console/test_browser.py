@@ -17,7 +17,7 @@ from cdk_sglang.console.stream import Streams
 from localcloud.aws import faults
 from localcloud.aws.server import LocalCloud
 from tests.localcloud.helpers import eventually, in_service
-from tests.support import console as made
+from tests.support import console as console_support
 from tests.support.browser import Page
 from tests.support.observed import LLAMA, QWEN
 
@@ -37,19 +37,19 @@ ENGINE = {
 @pytest.fixture
 def deployed(cloud: LocalCloud, client: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     sagemaker, cloudwatch = client("sagemaker"), client("cloudwatch")
-    made.deploy_endpoint(sagemaker)
-    made.deploy_stack(client("cloudformation"))
+    console_support.deploy_endpoint(sagemaker)
+    console_support.deploy_stack(client("cloudformation"))
     eventually(lambda: sagemaker.describe_endpoint(EndpointName="prod-chat")["EndpointStatus"] == "InService")
-    made.deploy_components(sagemaker)
+    console_support.deploy_components(sagemaker)
     cloudwatch.start_o_tel_enrichment()
     for name in (LLAMA, QWEN):
         in_service(sagemaker, name)
-    made.deploy_adapter(sagemaker)
-    made.deploy_scaling(client("application-autoscaling"))
+    console_support.deploy_adapter(sagemaker)
+    console_support.deploy_scaling(client("application-autoscaling"))
     for minute in range(2, 12):
-        made.publish(cloudwatch, "Invocations", 60.0 * minute, minutes_ago=minute)
-        made.publish(cloudwatch, "ModelLatency", 1_500_000, minutes_ago=minute)
-    made.publish(cloudwatch, "Invocation5XXErrors", 3, minutes_ago=4)
+        console_support.publish(cloudwatch, "Invocations", 60.0 * minute, minutes_ago=minute)
+        console_support.publish(cloudwatch, "ModelLatency", 1_500_000, minutes_ago=minute)
+    console_support.publish(cloudwatch, "Invocation5XXErrors", 3, minutes_ago=4)
     monkeypatch.setattr(beside, "engine_values", lambda *_: ENGINE)
     for name, value in cloud.credentials.environment.items():
         monkeypatch.setenv(name, value)
@@ -60,7 +60,7 @@ def deployed(cloud: LocalCloud, client: Callable[[str], Any], monkeypatch: pytes
 
 @pytest.fixture
 def server(deployed: None) -> Iterator[ConsoleServer]:
-    server = ConsoleServer(0, made.console_of())
+    server = ConsoleServer(0, console_support.console_of())
     server.content.poller.start()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
@@ -100,7 +100,7 @@ def test_the_page_shows_what_was_deployed_at_every_width_and_in_both_colours_and
         server.content.poller.end()
 
         faults.inject("throttling", target="cloudwatch:*")
-        server.content = made.console_of()
+        server.content = console_support.console_of()
         server.streams = Streams(server.content.snapshot, server.content.beat)
         server.content.poller.start()
         page.open(server.address)

@@ -16,7 +16,7 @@ from cdk_sglang.cli.console.content import Content
 from cdk_sglang.cli.status.prometheus import NotMeasuredError
 from localcloud.aws.hosting.store import store
 from tests.localcloud.helpers import SESSION
-from tests.support import console as made
+from tests.support import console as console_support
 from tests.support.observed import LLAMA, QWEN, observed
 
 ENGINE = {LLAMA: {"ttft_mean_ms": 400.0, "ttft_p99_ms": 900.0, "tpot_mean_ms": 20.0, "output_tok_s": 4e5}}
@@ -47,12 +47,12 @@ class World:
 
     def deploy(self) -> None:
         sagemaker = SESSION.client("sagemaker")
-        made.deploy_endpoint(sagemaker)
+        console_support.deploy_endpoint(sagemaker)
         self.settled()
-        made.deploy_components(sagemaker)
+        console_support.deploy_components(sagemaker)
         self.settled(LLAMA, QWEN)
-        made.deploy_scaling(SESSION.client("application-autoscaling"))
-        made.deploy_stack(SESSION.client("cloudformation"))
+        console_support.deploy_scaling(SESSION.client("application-autoscaling"))
+        console_support.deploy_stack(SESSION.client("cloudformation"))
 
 
 @pytest.fixture
@@ -84,12 +84,12 @@ def world(driven: Any, monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def console() -> Content:
-    return made.console_of()
+    return console_support.console_of()
 
 
 def test_endpoints_instances_gpus_copies_and_dollars_are_those_that_were_deployed(world: World) -> None:
     world.deploy()
-    shown = made.read_once(console())
+    shown = console_support.read_once(console())
     (endpoint,) = shown["endpoints"]
     described = SESSION.client("sagemaker").describe_endpoint(EndpointName="prod-chat")
     assert (endpoint["name"], endpoint["status"]) == ("prod-chat", described["EndpointStatus"])
@@ -108,26 +108,26 @@ def test_endpoints_instances_gpus_copies_and_dollars_are_those_that_were_deploye
 
 def test_an_adapter_is_shown_with_its_state_and_the_reason_of_a_failure(world: World) -> None:
     world.deploy()
-    made.deploy_adapter(SESSION.client("sagemaker"))
+    console_support.deploy_adapter(SESSION.client("sagemaker"))
     world.settled(f"{LLAMA}-triage")
-    llama, qwen = made.read_once(console())["endpoints"][0]["components"]
+    llama, qwen = console_support.read_once(console())["endpoints"][0]["components"]
     assert [list(one.values()) for one in llama["adapters"]] == [["triage", "InService", ""]]
     assert qwen["adapters"] == []
     adapter = store("123456789012", "us-east-1").components[f"{LLAMA}-triage"]
     adapter.status, adapter.data["FailureReason"] = "Failed", "its rank is too high"
-    llama, _ = made.read_once(console())["endpoints"][0]["components"]
+    llama, _ = console_support.read_once(console())["endpoints"][0]["components"]
     assert [list(one.values()) for one in llama["adapters"]] == [["triage", "Failed", "its rank is too high"]]
 
 
 def test_requests_and_latency_stand_in_the_minute_in_which_they_were(world: World) -> None:
     world.deploy()
     cloudwatch = SESSION.client("cloudwatch")
-    made.publish(cloudwatch, "Invocations", 600, minutes_ago=3)
-    made.publish(cloudwatch, "Invocations", 60, minutes_ago=14)
-    made.publish(cloudwatch, "Invocations", 9, minutes_ago=40)
-    made.publish(cloudwatch, "ModelLatency", 1_500_000, minutes_ago=3)
-    made.publish(cloudwatch, "ConcurrentRequestsPerCopy", 7, minutes_ago=3)
-    shown = made.read_once(console())["traffic"]
+    console_support.publish(cloudwatch, "Invocations", 600, minutes_ago=3)
+    console_support.publish(cloudwatch, "Invocations", 60, minutes_ago=14)
+    console_support.publish(cloudwatch, "Invocations", 9, minutes_ago=40)
+    console_support.publish(cloudwatch, "ModelLatency", 1_500_000, minutes_ago=3)
+    console_support.publish(cloudwatch, "ConcurrentRequestsPerCopy", 7, minutes_ago=3)
+    shown = console_support.read_once(console())["traffic"]
     llama = shown[LLAMA]
     assert len(llama["requests"]) == 15
     assert [value for value in llama["requests"] if value] == [60, 600]
@@ -145,7 +145,7 @@ def test_a_decision_is_shown_with_its_cause_and_the_bounds_with_their_policy(wor
             copy.outstanding = copy.peak = 10
         world.clock.advance(1)
     world.clock.advance(900)
-    shown = made.read_once(console())
+    shown = console_support.read_once(console())
     first = shown["decisions"][-1]
     assert (first["component"], first["before"], first["after"]) == (LLAMA, None, 3)
     assert first["cause"].startswith(f"monitor alarm TargetTracking-inference-component/{LLAMA}-AlarmHigh-")
@@ -160,9 +160,9 @@ def test_a_decision_is_shown_with_its_cause_and_the_bounds_with_their_policy(wor
         }
     }
     SESSION.client("application-autoscaling").register_scalable_target(
-        **made.RESOURCE, SuspendedState={"DynamicScalingOutSuspended": True}
+        **console_support.RESOURCE, SuspendedState={"DynamicScalingOutSuspended": True}
     )
-    assert made.read_once(console())["scaling"][LLAMA]["suspended"] == "scaling out"
+    assert console_support.read_once(console())["scaling"][LLAMA]["suspended"] == "scaling out"
 
 
 def test_alarms_of_stacks_and_of_policies_are_shown_with_their_states_and_those_of_others_only_on_our_metrics(
@@ -176,7 +176,7 @@ def test_alarms_of_stacks_and_of_policies_are_shown_with_their_states_and_those_
             Threshold=1, ComparisonOperator="GreaterThanThreshold", Dimensions=[{"Name": "InferenceComponentName", "Value": component}],
         )  # fmt: skip
         cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a test")
-    shown = made.read_once(console())["alarms"]
+    shown = console_support.read_once(console())["alarms"]
     mine, missing, *scaling = (one["name"] for one in shown)
     assert (mine, missing.split("-")[-2]) == ("mine", "CopiesMissing")  # <stack>-<logical id>-<random>
     assert [name.partition("-")[0] for name in scaling] == ["TargetTracking"] * 2
@@ -188,18 +188,18 @@ def test_alarms_of_stacks_and_of_policies_are_shown_with_their_states_and_those_
 
 def test_events_are_those_of_the_last_operation_of_each_stack(world: World) -> None:
     world.deploy()
-    shown = made.read_once(console())["events"]
+    shown = console_support.read_once(console())["events"]
     assert [(one["what"].split()[1], one["state"]) for one in shown] == [
-        (made.STACK, "CREATE_COMPLETE"),
+        (console_support.STACK, "CREATE_COMPLETE"),
         ("CopiesMissing", "CREATE_COMPLETE"),
         ("CopiesMissing", "CREATE_IN_PROGRESS"),
-        (made.STACK, "CREATE_IN_PROGRESS"),
+        (console_support.STACK, "CREATE_IN_PROGRESS"),
     ]
 
 
 def test_the_plan_stands_beside_what_was_measured(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.deploy()
-    ttft, tpot, tokens = made.read_once(console())["plan"]
+    ttft, tpot, tokens = console_support.read_once(console())["plan"]
     planned = observed().endpoints[0].components[0].plan
     assert planned is not None
     assert planned.ttft_ms is not None
@@ -212,15 +212,15 @@ def test_the_plan_stands_beside_what_was_measured(world: World, monkeypatch: pyt
         raise NotMeasuredError("CloudWatch has no metrics of the engine")
 
     monkeypatch.setattr(beside, "engine_values", off)
-    for row in made.read_once(console())["plan"]:
+    for row in console_support.read_once(console())["plan"]:
         assert (row["measured"], row["notes"]) == ([], ["CloudWatch has no metrics of the engine"])
-    assert made.read_once(made.console_of(observed(enrichment=False)))["plan"][0]["notes"][0].startswith(
-        "enrichment is off"
-    )
+    assert console_support.read_once(console_support.console_of(observed(enrichment=False)))["plan"][0]["notes"][
+        0
+    ].startswith("enrichment is off")
 
 
 def test_an_environment_that_is_not_deployed_says_so_and_the_next_command(world: World) -> None:
-    shown = made.read_once(console())
+    shown = console_support.read_once(console())
     (endpoint,) = shown["endpoints"]
     assert (endpoint["status"], endpoint["cost"]) == ("not deployed", None)
     assert endpoint["next"] == "deploy it: cdk-sglang deploy --env prod"
@@ -245,13 +245,13 @@ DENIALS = {
 
 def test_each_operation_that_is_denied_is_said_where_it_is_missed_and_the_rest_lives(world: World) -> None:
     world.deploy()
-    whole = made.read_once(console())
+    whole = console_support.read_once(console())
     missed = {"endpoint": {"endpoints", "plan"}, "fleet": {"traffic", "scaling"}}
     for operation, part in DENIALS.items():
         world.denied = {operation}
-        shown = made.read_once(console())
-        said = shown["endpoints"][0]["problem"] if part == "endpoint" else shown["problems"][part][0]
-        assert f"not allowed (User: someone is not authorized to perform: {operation})" in said
+        shown = console_support.read_once(console())
+        problem = shown["endpoints"][0]["problem"] if part == "endpoint" else shown["problems"][part][0]
+        assert f"not allowed (User: someone is not authorized to perform: {operation})" in problem
         different = {name for name in whole if name != "problems" and shown[name] != whole[name]}
         assert different <= missed.get(part, {part}), operation
 
@@ -259,11 +259,11 @@ def test_each_operation_that_is_denied_is_said_where_it_is_missed_and_the_rest_l
 def test_every_operation_only_reads_and_stands_in_the_documentation(world: World, root: Path) -> None:
     world.deploy()
     page = console()
-    made.read_once(page)
-    asked = set(world.operations)
-    assert asked == set(DENIALS)
-    assert all(re.match("(Describe|Get|List)", operation) for operation in asked)
+    console_support.read_once(page)
+    operations = set(world.operations)
+    assert operations == set(DENIALS)
+    assert all(re.match("(Describe|Get|List)", operation) for operation in operations)
     text = (root / "docs" / "status.md").read_text(encoding="utf-8")
     policy = text[text.index('"Action": [') :].partition("]")[0]
-    assert {name.partition(":")[2] for name in re.findall(r'"([a-z-]+:\w+)"', policy)} == asked | {"QueryMetrics"}
+    assert {name.partition(":")[2] for name in re.findall(r'"([a-z-]+:\w+)"', policy)} == operations | {"QueryMetrics"}
     assert page.beat()["calls"] == len(world.operations)

@@ -18,24 +18,24 @@ class Events:
     """A stack that was created, and whose update of many resources failed."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.count = 0
 
     def describe_stack_events(self, *, StackName: str) -> Any:
         def event(logical: str, kind: str, status: str) -> dict[str, Any]:
-            self.asked += 1
-            at = dt.datetime(2026, 11, 1, tzinfo=dt.UTC) + dt.timedelta(seconds=self.asked)
+            self.count += 1
+            at = dt.datetime(2026, 11, 1, tzinfo=dt.UTC) + dt.timedelta(seconds=self.count)
             return {"Timestamp": at, "StackName": StackName, "LogicalResourceId": logical, "ResourceType": kind, "ResourceStatus": status}  # fmt: skip
 
         stack = (StackName, "AWS::CloudFormation::Stack")
-        told = [
+        events = [
             event(*stack, "CREATE_IN_PROGRESS"),
             event(*stack, "CREATE_COMPLETE"),
             event(*stack, "UPDATE_IN_PROGRESS"),
         ]
-        told += [event("First", "AWS::S3::Bucket", "UPDATE_FAILED")]
-        told += [event(f"R{number}", "AWS::S3::Bucket", "UPDATE_COMPLETE") for number in range(80)]
-        told += [event(*stack, "UPDATE_ROLLBACK_IN_PROGRESS"), event(*stack, "UPDATE_ROLLBACK_COMPLETE")]
-        return {"StackEvents": told[::-1]}
+        events += [event("First", "AWS::S3::Bucket", "UPDATE_FAILED")]
+        events += [event(f"R{number}", "AWS::S3::Bucket", "UPDATE_COMPLETE") for number in range(80)]
+        events += [event(*stack, "UPDATE_ROLLBACK_IN_PROGRESS"), event(*stack, "UPDATE_ROLLBACK_COMPLETE")]
+        return {"StackEvents": events[::-1]}
 
 
 def test_the_failure_that_began_a_rollback_is_not_crowded_out_and_older_operations_are_not_shown() -> None:
@@ -63,8 +63,8 @@ def test_gpus_of_several_types_are_coloured_only_if_sagemaker_tells_copies_by_ty
     endpoint = observed().endpoints[0]
     shown = endpoint_content(report(*two, gpus_reserved=6), endpoint, "us-east-1")["instances"]
     assert [(one["placed"], one["gpus"]) for one in shown] == [(False, [None] * 4)] * 2
-    told = {"ml.g6e.12xlarge": 2, "ml.g6e.24xlarge": 1}
-    shown = endpoint_content(report(*two, gpus_reserved=3, copies_by_type=told), endpoint, "us-east-1")["instances"]
+    copies = {"ml.g6e.12xlarge": 2, "ml.g6e.24xlarge": 1}
+    shown = endpoint_content(report(*two, gpus_reserved=3, copies_by_type=copies), endpoint, "us-east-1")["instances"]
     assert [(one["placed"], sum(gpu is not None for gpu in one["gpus"])) for one in shown] == [(True, 2), (True, 1)]
 
 

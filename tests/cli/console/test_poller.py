@@ -99,7 +99,7 @@ def test_a_source_of_many_calls_is_read_less_often(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("failure", "said"),
+    ("failure", "message"),
     [
         (error("AccessDeniedException", "User x is not authorized"), "service:Readalarms: not allowed (User x is not authorized); ask whoever grants"),
         (error("ThrottlingException", "Rate exceeded"), "service:Readalarms: AWS throttles the request (Rate exceeded)"),
@@ -112,7 +112,7 @@ def test_a_source_of_many_calls_is_read_less_often(world: World) -> None:
     ids=str,
 )  # fmt: skip
 def test_a_part_that_cannot_be_read_says_so_keeps_what_it_had_and_the_rest_lives(
-    world: World, failure: Exception, said: str, caplog: pytest.LogCaptureFixture
+    world: World, failure: Exception, message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL)
     world.pass_(30)
@@ -121,7 +121,7 @@ def test_a_part_that_cannot_be_read_says_so_keeps_what_it_had_and_the_rest_lives
     assert world.poller.value("alarms") == "fine"
     ((part, (problem,)),) = world.poller.problems.items()
     assert part == "alarms"
-    assert problem.startswith(said)
+    assert problem.startswith(message)
     assert re.search(r"; shown is what was read at \d\d:\d\d:\d\d; asked again in 60 s$", problem)
     world.aws["alarms"].answer = "new"
     world.pass_(60)

@@ -88,16 +88,16 @@ def test_the_page_and_its_files_need_no_key_load_nothing_else_and_have_no_data(g
     assert "unsafe" not in headers["Content-Security-Policy"]
     assert (headers["Cache-Control"], headers["Referrer-Policy"]) == ("no-store", "no-referrer")
     assert not {b"//", b"<script>", b"style="} & set(re.findall(rb"//|<script>|style=", body))
-    seen, wanted = {""}, set(re.findall(rb'(?:src|href)="([^"#:]+\.\w+)"', body))
-    while wanted:
-        name = wanted.pop().decode()
+    visited, links = {""}, set(re.findall(rb'(?:src|href)="([^"#:]+\.\w+)"', body))
+    while links:
+        name = links.pop().decode()
         status, headers, more = get(f"/{name}")
         assert status == 200, name
         assert headers["Content-Type"].startswith(("text/javascript", "text/css"))
-        seen.add(name)
+        visited.add(name)
         body += more
-        wanted |= {one for one in re.findall(rb'from "\./([^"]+)"', more) if one.decode() not in seen}
-    assert {"app.js", "overview.js", "words.js", "console.css"} <= seen
+        links |= {one for one in re.findall(rb'from "\./([^"]+)"', more) if one.decode() not in visited}
+    assert {"app.js", "overview.js", "words.js", "console.css"} <= visited
     assert SECRET.encode() not in body
     assert server.key.encode() not in body
 
@@ -252,9 +252,11 @@ def test_a_wrong_command_line_is_one_line(words: list[str]) -> None:
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize(("profile", "said"), [([], "no usable AWS credentials"), (["--profile", "nobody"], "nobody")])
+@pytest.mark.parametrize(
+    ("profile", "message"), [([], "no usable AWS credentials"), (["--profile", "nobody"], "nobody")]
+)
 def test_no_credentials_and_no_such_profile_are_one_line_with_exit_code_2(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: list[str], said: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: list[str], message: str
 ) -> None:
     monkeypatch.setattr(command, "observed_fleet", lambda *_: observed())
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
@@ -265,4 +267,4 @@ def test_no_credentials_and_no_such_profile_are_one_line_with_exit_code_2(
     done = CliRunner().invoke(app, ["console", "--env", "prod", "--region", "us-east-1", *profile])
     assert done.exit_code == 2
     assert len(done.stderr.strip().splitlines()) == 1
-    assert said in done.stderr
+    assert message in done.stderr

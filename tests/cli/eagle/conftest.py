@@ -15,21 +15,21 @@ from tests.support.eagle_world import World
 
 @pytest.fixture
 def world(driven: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    made = World(clock=driven, monkeypatch=monkeypatch)
+    world = World(clock=driven, monkeypatch=monkeypatch)
     monkeypatch.setenv("COLUMNS", "140")
     monkeypatch.setattr(update, "_sleep", driven.advance)
-    iam = made.client("iam")
+    iam = world.client("iam")
     role = iam.create_role(RoleName="f", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-    made.client("lambda").create_function(
+    world.client("lambda").create_function(
         FunctionName="ask", Runtime="python3.12", Role=role, Handler="h.h", Code={"ZipFile": b"-"}
     )
 
     def ask(_: Any, event: str) -> functions.Outcome:
         """Stand-in for the function that keeps the question's token."""
-        given = json.loads(event)
-        made.put(f"runs/{given['state']['run']}/approval.json", {"schema": 1, "token": given["token"]})
+        request = json.loads(event)
+        world.put(f"runs/{request['state']['run']}/approval.json", {"schema": 1, "token": request["token"]})
         return functions.Outcome("{}")
 
     before = functions.use_runner(ask)
-    yield made
+    yield world
     functions.use_runner(before)

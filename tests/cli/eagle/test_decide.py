@@ -63,7 +63,7 @@ def test_promoting_an_approved_version_rolls_it_out_and_keeps_the_other_paramete
 
 
 @pytest.mark.parametrize(
-    ("given", "says"),
+    ("evidence", "says"),
     [
         ({"approval": "Rejected"}, f"{RUN} was rejected"),
         ({"approval": "PendingManualApproval"}, f"{RUN} was never approved"),
@@ -71,9 +71,9 @@ def test_promoting_an_approved_version_rolls_it_out_and_keeps_the_other_paramete
         ({"whole": False}, "its files were deleted"),
     ],
 )
-def test_a_version_that_cannot_serve_is_not_rolled_out(world: World, given: dict[str, Any], says: str) -> None:
+def test_a_version_that_cannot_serve_is_not_rolled_out(world: World, evidence: dict[str, Any], says: str) -> None:
     world.deploy(eagle.definition())
-    world.register(RUN, **given)
+    world.register(RUN, **evidence)
     refused = world.run("promote", "--run", RUN, "--yes")
     assert refused.exit_code == 1
     assert says in refused.output

@@ -60,9 +60,9 @@ def test_the_gates_figures_are_kept_for_the_planner_and_predict_follows_them(wor
         "a,meta-llama/Llama-3.1-8B-Instruct,L40S-48GB,1,sglang,0.5.17,1000,300,16,EAGLE3,2.61\n"
     )
     plain = CliRunner().invoke(app, ["predict"], input=table)
-    told = CliRunner().invoke(app, ["predict", "--calibration", str(folder)], input=table)
-    assert (plain.exit_code, told.exit_code) == (0, 0)
-    assert plain.output != told.output
+    calibrated = CliRunner().invoke(app, ["predict", "--calibration", str(folder)], input=table)
+    assert (plain.exit_code, calibrated.exit_code) == (0, 0)
+    assert plain.output != calibrated.output
 
 
 ENVIRONMENT_FILE = """

@@ -29,8 +29,8 @@ class Stack:
         ]
         return {"Stacks": [{"StackName": STACK, "StackStatus": state, "Parameters": parameters}]}
 
-    def update_stack(self, **given: Any) -> None:
-        self.updates.append(given)
+    def update_stack(self, **request: Any) -> None:
+        self.updates.append(request)
 
     def get_paginator(self, _: str) -> Any:
         reason = {
@@ -50,9 +50,9 @@ class Stack:
 def with_stack(world: World, stack: Stack) -> None:
     from cdk_sglang.cli.eagle import pipeline
 
-    made: Callable[..., Any] = pipeline.client
+    client: Callable[..., Any] = pipeline.client
     world.monkeypatch.setattr(
-        pipeline, "client", lambda name, **given: stack if name == "cloudformation" else made(name, **given)
+        pipeline, "client", lambda name, **options: stack if name == "cloudformation" else client(name, **options)
     )
 
 
@@ -68,9 +68,9 @@ def test_a_rollout_that_is_taken_back_is_exit_code_1_with_the_reason(world: Worl
         "the rollout was taken back, and the version before serves: Llama: alarm went off; mend the cause"
         in done.output
     )
-    (asked,) = stack.updates
-    assert asked["UsePreviousTemplate"] is True
-    assert asked["Parameters"] == [{"ParameterKey": PARAMETER, "ParameterValue": value_of(RUN)}, {"ParameterKey": "Other", "UsePreviousValue": True}]  # fmt: skip
+    (request,) = stack.updates
+    assert request["UsePreviousTemplate"] is True
+    assert request["Parameters"] == [{"ParameterKey": PARAMETER, "ParameterValue": value_of(RUN)}, {"ParameterKey": "Other", "UsePreviousValue": True}]  # fmt: skip
 
 
 @pytest.mark.parametrize(

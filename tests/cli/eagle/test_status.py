@@ -25,9 +25,9 @@ def test_a_run_that_trains_is_shown_with_its_step_time_and_cost(world: World) ->
     assert f"{COMPONENT} serves the model alone" in shown.output
     assert "about 26.10 $ so far" in words_of(shown)
     assert "12,034 conversations" in shown.output
-    told = json.loads(world.run("status", "--json").output)
-    assert (told["run"], told["step"], told["status"], told["spent_usd"]) == (RUN, "training", "RUNNING", 26.1)
-    assert [step["name"] for step in told["steps"]] == ["inputs", "training"]
+    status = json.loads(world.run("status", "--json").output)
+    assert (status["run"], status["step"], status["status"], status["spent_usd"]) == (RUN, "training", "RUNNING", 26.1)
+    assert [step["name"] for step in status["steps"]] == ["inputs", "training"]
 
 
 def test_a_run_is_found_on_the_second_page_and_its_history_is_read_to_the_end(world: World) -> None:
@@ -42,8 +42,8 @@ def test_a_run_is_found_on_the_second_page_and_its_history_is_read_to_the_end(wo
     assert shown.output.count("earlier: ") == 10
 
 
-def pages(world: World, operation: str, **given: Any) -> int:
-    return sum(1 for _ in world.client("stepfunctions").get_paginator(operation).paginate(**given))
+def pages(world: World, operation: str, **parameters: Any) -> int:
+    return sum(1 for _ in world.client("stepfunctions").get_paginator(operation).paginate(**parameters))
 
 
 def test_watching_ends_with_the_run(world: World) -> None:

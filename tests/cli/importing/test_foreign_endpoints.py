@@ -30,32 +30,32 @@ def signed_in(driven: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What was asked of AWS, and what it denies."""
-    seen: dict[str, Any] = {"operations": [], "denied": set()}
+    record: dict[str, Any] = {"operations": [], "denied": set()}
     original = botocore.client.BaseClient._make_api_call
 
     def call(self: Any, operation: str, parameters: Any) -> Any:
-        seen["operations"].append(operation)
-        if operation in seen["denied"]:
+        record["operations"].append(operation)
+        if operation in record["denied"]:
             raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, operation)
         return original(self, operation, parameters)
 
     monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", call)
-    return seen
+    return record
 
 
 def model(sagemaker: Any, name: str = "mine", image: str = SGLANG, **changes: Any) -> str:
     source = {"S3DataSource": {"S3Uri": "s3://models/Qwen3-8B/", "S3DataType": "S3Prefix", "CompressionType": "None"}}
     container = {"Image": image, "Environment": {"SM_SGLANG_TP_SIZE": "4"}, "ModelDataSource": source} | changes
-    given = {key: value for key, value in container.items() if value is not None}
-    sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=given)
+    definition = {key: value for key, value in container.items() if value is not None}
+    sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=definition)
     return name
 
 
 def single(sagemaker: Any, driven: Any, name: str = "my-llm", *, variants: int = 1, **variant: Any) -> str:
-    given = {"InstanceType": "ml.g6e.12xlarge", "InitialInstanceCount": 2, "ModelName": "mine"} | variant
+    settings = {"InstanceType": "ml.g6e.12xlarge", "InitialInstanceCount": 2, "ModelName": "mine"} | variant
     sagemaker.create_endpoint_config(
         EndpointConfigName=f"{name}-config",
-        ProductionVariants=[{"VariantName": f"v{number}", **given} for number in range(variants)],
+        ProductionVariants=[{"VariantName": f"v{number}", **settings} for number in range(variants)],
     )
     sagemaker.create_endpoint(
         EndpointName=name, EndpointConfigName=f"{name}-config", Tags=[{"Key": "team", "Value": "x"}]
@@ -117,7 +117,7 @@ def test_an_endpoint_of_one_model_becomes_a_component_that_takes_its_instances(
             }
         },
     }
-    said = " ".join(result.stdout.split())
+    output = " ".join(result.stdout.split())
     for line in (
         "my-llm my-llm adopted-my-llm",
         "InferenceComponentName none adopted-my-llm-qwen",
@@ -126,7 +126,7 @@ def test_an_endpoint_of_one_model_becomes_a_component_that_takes_its_instances(
         f"execution role {ROLE} a role of its own",
         f"next: cdk-sglang plan --env {tmp_path / 'adopted.yaml'}",
     ):
-        assert line in said
+        assert line in output
 
 
 def test_instances_that_scale_become_copies_that_scale(sagemaker: Any, driven: Any, tmp_path: Path) -> None:
@@ -168,9 +168,9 @@ def test_models_of_the_hub_archives_and_secrets_are_said_to_change(sagemaker: An
     result = run(tmp_path, "--env", "hub", endpoint=single(sagemaker, driven))
     text = (tmp_path / "hub.yaml").read_text()
     assert "model: {id: Qwen/Qwen3-8B, prefix: weights/Qwen/Qwen3-8B/}" in text
-    said = " ".join(result.stdout.split())
-    assert "SM_SGLANG_MADE_UP=1 nothing: SGLang 0.5.17 has no such option" in said
-    assert "qwen.environment.HF_TOKEN set not copied:" in said
+    output = " ".join(result.stdout.split())
+    assert "SM_SGLANG_MADE_UP=1 nothing: SGLang 0.5.17 has no such option" in output
+    assert "qwen.environment.HF_TOKEN set not copied:" in output
     assert token not in text + result.output
 
     model(sagemaker, "packed", ModelDataSource=None, ModelDataUrl="s3://models/llama.tar.gz")
@@ -228,7 +228,7 @@ def test_another_engine_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize(
-    ("state", "said"),
+    ("state", "message"),
     [
         ("Creating", "my-llm is Creating: what it will serve with is not settled"),
         ("Updating", "import it afterwards: aws sagemaker wait endpoint-in-service --endpoint-name my-llm"),
@@ -238,7 +238,7 @@ def test_another_engine_is_refused_in_one_line(
     ],
 )
 def test_an_endpoint_that_changes_or_has_failed_is_refused_with_the_reason(
-    sagemaker: Any, driven: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, state: str, said: str
+    sagemaker: Any, driven: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, state: str, message: str
 ) -> None:
     model(sagemaker)
     single(sagemaker, driven)
@@ -246,7 +246,7 @@ def test_an_endpoint_that_changes_or_has_failed_is_refused_with_the_reason(
     _answer(monkeypatch, "DescribeEndpoint", EndpointStatus=state, **reason)
     result = run(tmp_path, endpoint="my-llm")
     assert result.exit_code == 1
-    assert said in result.stderr
+    assert message in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -261,32 +261,38 @@ def test_an_endpoint_whose_update_could_not_be_taken_back_is_described_with_a_wa
     assert "warning: my-llm is UpdateRollbackFailed (stuck); the file says what it serves with now" in result.stderr
 
 
-def _answer(monkeypatch: pytest.MonkeyPatch, wanted: str, **more: Any) -> None:
+def _answer(monkeypatch: pytest.MonkeyPatch, target: str, **more: Any) -> None:
     original = botocore.client.BaseClient._make_api_call
 
     def call(self: Any, operation: str, parameters: Any) -> Any:
         answer = original(self, operation, parameters)
-        return answer | more if operation == wanted else answer
+        return answer | more if operation == target else answer
 
     monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", call)
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "message"),
     [
         ({"ProductionVariants": [{"VariantName": "a"}, {"VariantName": "b"}]}, "has 2 production variants (a, b)"),
         ({"AsyncInferenceConfig": {"OutputConfig": {}}}, "is asynchronous"),
     ],
 )
 def test_other_forms_of_endpoints_are_refused(
-    sagemaker: Any, driven: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, config: dict[str, Any], said: str
+    sagemaker: Any,
+    driven: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    config: dict[str, Any],
+    message: str,
 ) -> None:
     model(sagemaker)
     single(sagemaker, driven)
     _answer(monkeypatch, "DescribeEndpointConfig", **config)
     result = run(tmp_path, endpoint="my-llm")
     assert result.exit_code == 1
-    assert f"my-llm {said}" in result.stderr
+    assert f"my-llm {message}" in result.stderr
 
 
 def test_an_endpoint_without_components_or_of_no_gpus_is_refused(sagemaker: Any, driven: Any, tmp_path: Path) -> None:
@@ -324,11 +330,11 @@ def test_what_must_be_read_ends_the_command_if_it_is_denied_and_the_rest_is_a_li
     calls["denied"] = {"ListTags", "DescribeScalableTargets"}
     result = run(tmp_path, endpoint="fleet")
     assert (tmp_path / "adopted.yaml").exists(), result.exception
-    said = " ".join(result.stdout.split())
-    assert "tags of the endpoint could not read: sagemaker:ListTags is not allowed" in said
+    output = " ".join(result.stdout.split())
+    assert "tags of the endpoint could not read: sagemaker:ListTags is not allowed" in output
     assert (
         "could not read: application-autoscaling:DescribeScalableTargets is not allowed a fixed number of copies"
-        in said
+        in output
     )
 
 

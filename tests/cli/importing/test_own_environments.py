@@ -153,13 +153,13 @@ def test_an_image_of_the_foundation_and_a_draft_that_was_promoted_are_described_
 
     result = run(tmp_path, endpoint="built-chat")
     assert result.exit_code == 0, (result.output, result.exception)
-    said, imported = " ".join(result.stdout.split()), written(tmp_path, "built")
+    output, imported = " ".join(result.stdout.split()), written(tmp_path, "built")
     (component,) = imported["endpoints"]["chat"]["components"].values()
-    assert f"version {VERSION} of a draft, which its pipeline promoted" in said
+    assert f"version {VERSION} of a draft, which its pipeline promoted" in output
     assert component["model"] == {"prefix": served}
     chain = {"algorithm": "EAGLE", "num_steps": 3, "eagle_topk": 1, "num_draft_tokens": 4}
     assert component["server"].pop("speculative") == {**chain, "draft_model_path": "/opt/ml/model/draft"}
-    assert "a base by its digest, or the reason for none" in said
+    assert "a base by its digest, or the reason for none" in output
     assert imported.pop("image")["build"]["unpinned"].startswith("imported: ")
 
     # What the command says to write back, written back.

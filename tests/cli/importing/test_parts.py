@@ -76,8 +76,8 @@ def test_the_hours_of_any_windows_come_back_from_their_actions(
         )
     except ConfigurationError:  # windows that overlap, or never end
         return
-    made = [action(one.schedule, *one.bounds) for one in actions(scaling.schedules.values(), own)]
-    found = imported(*made, now=own)
+    scheduled_actions = [action(one.schedule, *one.bounds) for one in actions(scaling.schedules.values(), own)]
+    found = imported(*scheduled_actions, now=own)
     assert found.refused == {}
     windows = {name: Window(**window) for name, window in found.windows.items()}
     assert bounds_of_a_week(windows, found.own) == bounds_of_a_week(dict(scaling.schedules), own)
@@ -119,8 +119,8 @@ def test_moments_that_are_over_are_left_out() -> None:
 
 def scaled(policy: dict[str, Any], low: int = 1, high: int = 4) -> tuple[dict[str, Any], Notes]:
     notes = Notes()
-    given = {"PolicyName": "p", "PolicyARN": "arn:p", "PolicyType": "TargetTrackingScaling"} | policy
-    scaling = Scaling(target={"MinCapacity": low, "MaxCapacity": high}, policies=[given])
+    scaling_policy = {"PolicyName": "p", "PolicyARN": "arn:p", "PolicyType": "TargetTrackingScaling"} | policy
+    scaling = Scaling(target={"MinCapacity": low, "MaxCapacity": high}, policies=[scaling_policy])
     return imported_scaling(scaling, {}, where="c", component_name="llama", today=TODAY, notes=notes), notes
 
 
@@ -243,21 +243,21 @@ def test_a_rollout_comes_back_from_what_cloudformation_was_told(rollout: dict[st
     alarms = {name: alarm(metric, default) for name, metric, default in zip(names, metrics, (5, 5, 5), strict=True)}
     rules = {"server_errors": 5, "model_errors": 5, "no_capacity": 5}
     spec = EndpointRollout(**rollout, alarms=rules)
-    told = cdk.Stack().resolve(render_endpoint_rollout(spec, names))
-    described = {"LastDeploymentConfig": as_described(told)}
+    properties = cdk.Stack().resolve(render_endpoint_rollout(spec, names))
+    described = {"LastDeploymentConfig": as_described(properties)}
     notes = Notes()
     found = imported_endpoint_rollout(described, alarms, where="e", notes=notes)
     assert EndpointRollout(**found) == spec
     assert notes.differences == []
 
 
-def as_described(told: Any) -> Any:
+def as_described(properties: Any) -> Any:
     """Return properties of CloudFormation as SageMaker's API has them: names begin with a capital letter."""
-    if isinstance(told, list):
-        return [as_described(one) for one in told]
-    if not isinstance(told, dict):
-        return told
-    return {f"{name[0].upper()}{name[1:]}": as_described(one) for name, one in told.items()}
+    if isinstance(properties, list):
+        return [as_described(one) for one in properties]
+    if not isinstance(properties, dict):
+        return properties
+    return {f"{name[0].upper()}{name[1:]}": as_described(one) for name, one in properties.items()}
 
 
 AWS_IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/sglang"
@@ -265,7 +265,7 @@ DIGEST = f"sha256:{'e' * 64}"
 
 
 @pytest.mark.parametrize(
-    ("image", "resolved", "content", "said"),
+    ("image", "resolved", "content", "difference"),
     [
         (f"{AWS_IMAGE}:0.5.19-gpu-py312-cu130-ubuntu24.04-sagemaker@{DIGEST}", "", {"digest": DIGEST}, None),
         (f"{AWS_IMAGE}@{DIGEST}", "", {"digest": DIGEST}, "of an unknown tag"),
@@ -275,7 +275,7 @@ DIGEST = f"sha256:{'e' * 64}"
     ],
 )  # fmt: skip
 def test_a_digest_that_is_unknown_is_kept_and_its_release_taken_from_the_tag(
-    image: str, resolved: str, content: dict[str, str], said: str | None
+    image: str, resolved: str, content: dict[str, str], difference: str | None
 ) -> None:
     notes = Notes()
     container = Container(image=image, resolved=resolved or image, environment={})
@@ -286,7 +286,7 @@ def test_a_digest_that_is_unknown_is_kept_and_its_release_taken_from_the_tag(
     nearest = next((tag for part, tag in release.items() if f":{part}" in image), "0.5.17-gpu")
     assert str(found.content["dlc"]).startswith(nearest)
     assert {name: value for name, value in found.content.items() if name != "dlc"} == content
-    assert [said in one.has for one in notes.differences] == ([] if said is None else [True])
+    assert [difference in one.has for one in notes.differences] == ([] if difference is None else [True])
 
 
 def test_an_image_of_the_own_repository_whose_digest_nobody_published_is_taken_for_a_pinned_base() -> None:

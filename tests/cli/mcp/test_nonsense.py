@@ -71,11 +71,11 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assistant]:
 
 
 @settings(max_examples=80)
-@given(asked=CALLS)
+@given(random_call=CALLS)
 def test_random_arguments_are_answered_or_refused_in_words(
-    session: Assistant, asked: tuple[str, dict[str, Any]]
+    session: Assistant, random_call: tuple[str, dict[str, Any]]
 ) -> None:
-    name, arguments = asked
+    name, arguments = random_call
     result = session.call(name, **arguments)  # the SDK checks answers against the tool's schema
     if result.isError:
         assert result.structuredContent is not None

@@ -22,7 +22,7 @@ Call = Callable[..., Outcome]
 
 
 @pytest.fixture
-def asked(folder: Path, cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def aws_calls(folder: Path, cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Record every operation of every client of boto3, whoever makes it."""
     for name, value in variables(folder, cloud).items():
         monkeypatch.setenv(name, value)
@@ -37,13 +37,13 @@ def asked(folder: Path, cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> l
     return operations
 
 
-def test_every_operation_of_every_tool_only_reads(ask: Call, asked: list[str]) -> None:
+def test_every_operation_of_every_tool_only_reads(ask: Call, aws_calls: list[str]) -> None:
     by_tool = {}
     for name in TOOLS:
-        asked.clear()
+        aws_calls.clear()
         outcome = ask(name, **ARGUMENTS[name])
         assert not outcome.is_error, outcome.text
-        by_tool[name] = set(asked)
+        by_tool[name] = set(aws_calls)
     assert {name for name, operations in by_tool.items() if operations} == {
         name for name, tool in TOOLS.items() if tool.calls_aws
     }

@@ -83,9 +83,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def _post(address: str, path: str = "/mcp", **headers: str) -> int:
     split = urlsplit(address)
     connection = http.client.HTTPConnection(str(split.hostname), split.port, timeout=60)
-    given = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", **headers}
+    fields = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", **headers}
     try:
-        connection.request("POST", path, json.dumps(OPENING), given)
+        connection.request("POST", path, json.dumps(OPENING), fields)
         return connection.getresponse().status
     finally:
         connection.close()

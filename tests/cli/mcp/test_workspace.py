@@ -73,7 +73,7 @@ PLANTED: dict[str, tuple[str, Callable[[Path], object], str]] = {
 def test_what_is_no_small_file_below_the_folder_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
-    given, plant, words = PLANTED[case]
+    path, plant, words = PLANTED[case]
     (tmp_path / "outside.yaml").write_text(SECRET)
     root = tmp_path / "app"
     (root / "environments").mkdir(parents=True)
@@ -82,7 +82,7 @@ def test_what_is_no_small_file_below_the_folder_is_refused(
     monkeypatch.chdir(root)
     workspace = Workspace.current()
     tools = ("check_environment", "fleet_status", "diff_environment")
-    outcomes = [call(tool, {"environment": given}, workspace) for tool in tools]
+    outcomes = [call(tool, {"environment": path}, workspace) for tool in tools]
     for outcome in outcomes:
         assert outcome.is_error
         assert words in outcome.text

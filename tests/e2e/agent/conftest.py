@@ -60,9 +60,9 @@ class AgentFleet(Fleet):
             "COLUMNS": str(columns),
             "PYTHONPATH": f"{ROOT / 'constructs'}{os.pathsep}{ROOT}",
         }
-        given = "" if text is None else text
+        stdin = "" if text is None else text
         return subprocess.run(
-            program, cwd=ROOT, env=variables, input=given, capture_output=True, text=True, check=False, timeout=240
+            program, cwd=ROOT, env=variables, input=stdin, capture_output=True, text=True, check=False, timeout=240
         )
 
     def reports(self) -> dict[str, str]:
@@ -93,23 +93,23 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentFleet]:
     with LocalCloud(
         port=0, state_dir=folder / "state", processes=False, endpoint_s=0.2, copy_start_s=0.2, quotas=LARGE
     ) as cloud:
-        made = AgentFleet(cloud, folder)
+        fleet = AgentFleet(cloud, folder)
         local_agent.code(ROOT / "agent", folder / "code")
-        made.write_agent()
-        bootstrapped = made.cdk("bootstrap", "aws://123456789012/us-east-1", app=None)
+        fleet.write_agent()
+        bootstrapped = fleet.cdk("bootstrap", "aws://123456789012/us-east-1", app=None)
         assert bootstrapped.returncode == 0, bootstrapped.stdout + bootstrapped.stderr
-        made.deploy("Foundation")
-        sagemaker = made.client("sagemaker")
+        fleet.deploy("Foundation")
+        sagemaker = fleet.client("sagemaker")
         any_endpoint(sagemaker, "e2e-chat")
         eventually(lambda: sagemaker.describe_endpoint(EndpointName="e2e-chat")["EndpointStatus"] == "InService")
         any_component(sagemaker, COMPONENT, endpoint="e2e-chat")
         in_service(sagemaker, COMPONENT)
-        made.deploy("Agent", "--exclusively", app="made")
-        seeded = made.command("seed", "--env", "e2e")
+        fleet.deploy("Agent", "--exclusively", app="made")
+        seeded = fleet.command("seed", "--env", "e2e")
         assert seeded.returncode == 0, seeded.stderr
         secret = cloud.credentials.secret_access_key
-        with made.model, standing_in(cloud.url, secret, COMPONENT, made.model):
-            yield made
+        with fleet.model, standing_in(cloud.url, secret, COMPONENT, fleet.model):
+            yield fleet
 
 
 @pytest.fixture(autouse=True)

@@ -60,9 +60,9 @@ def fault(name: str, target: str, times: int | None = None) -> Iterator[None]:
 class TestIntake:
     def test_a_question_becomes_a_search_a_report_in_the_bucket_and_a_streamed_answer(self, fleet: AgentFleet) -> None:
         before = fleet.reports().keys()
-        code, told, _ = ask(fleet, QUESTION)
-        tools = [(event["name"], event["state"]) for event in told if event["type"] == "tool"]
-        answer = "".join(event["text"] for event in told if event["type"] == "text")
+        code, events, _ = ask(fleet, QUESTION)
+        tools = [(event["name"], event["state"]) for event in events if event["type"] == "tool"]
+        answer = "".join(event["text"] for event in events if event["type"] == "text")
 
         assert code == 0
         assert tools == [
@@ -72,8 +72,8 @@ class TestIntake:
             ("save_medical_report", "ended"),
         ]
         assert answer.startswith("The intake is finished. The report ")
-        assert sum(event["type"] == "text" for event in told) > 3  # streamed, not sent at once
-        assert told[-1]["type"] == "done"
+        assert sum(event["type"] == "text" for event in events) > 3  # streamed, not sent at once
+        assert events[-1]["type"] == "done"
         ((key, report),) = [(key, text) for key, text in fleet.reports().items() if key not in before]
         assert "headache for three days" in report
         assert key.removesuffix(".md").rpartition("/")[2] in answer
@@ -145,8 +145,8 @@ class TestIntake:
         session = "ward-7-" + "s" * 30
         ask(fleet, f"Please look up {PATIENT['name']}", "--session", session)
         ask(fleet, "Thank you", "--session", session)
-        said = [message["role"] for message in fleet.model.requests[-1]["messages"]]
-        assert said.count("user") >= 2
+        roles = [message["role"] for message in fleet.model.requests[-1]["messages"]]
+        assert roles.count("user") >= 2
 
         running = {key for state in stores() for key in state.sessions}
         done = fleet.command("chat", "--env", "e2e", text=f"hello\n\n{QUESTION}\n/quit\nnever read\n")
@@ -161,29 +161,29 @@ class TestFaults:
 
     def test_a_gateway_that_refuses_is_told_and_ends_the_turn(self, fleet: AgentFleet) -> None:
         with fault("access-denied", "InvokeGateway"):
-            code, told, _ = ask(fleet, QUESTION)
+            code, events, _ = ask(fleet, QUESTION)
 
-        (error,) = [event for event in told if event["type"] == "error"]
+        (error,) = [event for event in events if event["type"] == "error"]
         assert code == 1
         assert error["code"] in {"tools_forbidden", "tools_unavailable"}
         assert "nothing was saved" in error["text"].lower()
 
     def test_a_table_that_is_down_is_a_failed_tool_and_no_traceback(self, fleet: AgentFleet) -> None:
         with fault("access-denied", "dynamodb:*"):
-            _, told, _ = ask(fleet, QUESTION)
+            _, events, _ = ask(fleet, QUESTION)
 
         assert ("patient_search", "failed") in [
-            (event["name"], event["state"]) for event in told if event["type"] == "tool"
+            (event["name"], event["state"]) for event in events if event["type"] == "tool"
         ]
         assert "Traceback" not in fleet.logs()
 
     def test_memory_that_is_down_is_told_and_the_answer_comes(self, fleet: AgentFleet) -> None:
         with fault("access-denied", "bedrock-agentcore:*Event*"):
-            code, told, _ = ask(fleet, "hello")
+            code, events, _ = ask(fleet, "hello")
 
         assert code == 0
-        assert any("memory" in event["text"] for event in told if event["type"] == "status")
-        assert any(event["type"] == "text" for event in told)
+        assert any("memory" in event["text"] for event in events if event["type"] == "status")
+        assert any(event["type"] == "text" for event in events)
 
     def test_a_conversation_survives_its_process_by_memory(self, fleet: AgentFleet) -> None:
         session = "ward-9-" + "s" * 30

@@ -139,11 +139,11 @@ def test_healthy_traffic_fires_nothing(watched: Watched) -> None:
 
 
 def test_a_page_waits_two_minutes_for_the_sign_of_a_deployment(watched: Watched) -> None:
-    told = []
+    minutes = []
     for number in range(6):
         watched.publish(all_killed(number))
-        told += [number + 1 for _ in watched.pages()]
-    assert told in ([3], [4]), "the first alarm is on after a minute"
+        minutes += [number + 1 for _ in watched.pages()]
+    assert minutes in ([3], [4]), "the first alarm is on after a minute"
 
 
 def test_a_fleet_asleep_pages_nobody_and_neither_does_the_request_that_wakes_it(driven: Any, inbox: Any) -> None:
@@ -177,10 +177,10 @@ def test_a_deployment_pages_nobody(watched: Watched) -> None:
 
 
 def test_trouble_that_outlives_a_deployment_pages_once(watched: Watched) -> None:
-    told = []
+    pages = []
     for number in range(60):
         watched.publish(_deployment(number, fails=25))
-        told += [(number, state) for state in watched.pages()]
-    (paged, first), (_, second) = told
+        pages += [(number, state) for state in watched.pages()]
+    (paged, first), (_, second) = pages
     assert (first, second) == ("ALARM", "OK")
     assert 15 <= paged <= 18, "five minutes after the last sign of the deployment, that of minute 10"

@@ -30,9 +30,9 @@ def test_a_silent_rollback_fails_the_deployment_that_cloudformation_believed_in(
     done = fleet.deploy(Wanted(variables=OLD, max_instances=4))
 
     assert done.returncode == 1
-    said = flat(done)
-    assert "endpoint fleet: asked for configuration ChatConfig" in said
-    assert f"serves with {before}: SageMaker took the update back without a reason; the old version serves" in said
+    output = flat(done)
+    assert "endpoint fleet: asked for configuration ChatConfig" in output
+    assert f"serves with {before}: SageMaker took the update back without a reason; the old version serves" in output
     assert fleet.status() == "UPDATE_ROLLBACK_COMPLETE"
     assert fleet.config() == before
     assert fleet.variable(VERSION) == "old"
@@ -73,9 +73,9 @@ def test_an_alarm_in_the_middle_of_a_roll_takes_the_update_back(fleet: Fleet) ->
 
     (done,) = ended
     assert done.returncode == 1
-    said = flat(done)
-    assert "went into ALARM" in said
-    assert "RollbackLatency" in said
+    output = flat(done)
+    assert "went into ALARM" in output
+    assert "RollbackLatency" in output
     assert fleet.status() == "UPDATE_ROLLBACK_COMPLETE"
     assert fleet.variable(VERSION) == "old"
     assert fleet.copies() == (4, 4)

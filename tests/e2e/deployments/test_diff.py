@@ -34,8 +34,8 @@ def signed_in(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
 
 @pytest.fixture
-def told(fleet: Fleet) -> Callable[[Wanted], DiffReport]:
-    return lambda wanted: report_of("fleet", Path(fleet.synth(wanted)))
+def report_on(fleet: Fleet) -> Callable[[Wanted], DiffReport]:
+    return lambda version: report_of("fleet", Path(fleet.synth(version)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +75,8 @@ def happened(before: State, after: State) -> dict[str, str]:
     return found
 
 
-def test_what_it_says_is_what_the_embedded_aws_does(fleet: Fleet, told: Callable[[Wanted], DiffReport]) -> None:
-    assert told(BASE).is_first
+def test_what_it_says_is_what_the_embedded_aws_does(fleet: Fleet, report_on: Callable[[Wanted], DiffReport]) -> None:
+    assert report_on(BASE).is_first
     fleet.deployed(BASE)
     versions: dict[str, Wanted] = {"nothing": BASE}
 
@@ -91,15 +91,15 @@ def test_what_it_says_is_what_the_embedded_aws_does(fleet: Fleet, told: Callable
     step("one component less, another renamed", siblings={"fourth": {}})
     step("type", capacity=Capacity.on_demand("ml.g6e.24xlarge", min_instances=2, max_instances=4))
     step("min_instances", capacity=Capacity.on_demand("ml.g6e.24xlarge", min_instances=3, max_instances=4))
-    said, done = {}, {}
-    for name, wanted in versions.items():
-        said[name] = effects(told(wanted))
+    predictions, done = {}, {}
+    for name, version in versions.items():
+        predictions[name] = effects(report_on(version))
         before = look(fleet)
         if name != "nothing":  # which CloudFormation refuses
-            fleet.deployed(wanted)
+            fleet.deployed(version)
         done[name] = happened(before, look(fleet))
-    assert said == done
-    assert {effect for one in said.values() for effect in one.values()} == {
+    assert predictions == done
+    assert {effect for one in predictions.values() for effect in one.values()} == {
         "new copies",
         "second fleet",
         "updated in place",
@@ -109,7 +109,7 @@ def test_what_it_says_is_what_the_embedded_aws_does(fleet: Fleet, told: Callable
 
 
 def test_adapters_are_loaded_again_and_come_and_go_without_a_new_copy(
-    fleet: Fleet, told: Callable[[Wanted], DiffReport]
+    fleet: Fleet, report_on: Callable[[Wanted], DiffReport]
 ) -> None:
     for key in ("triage-v1.tar.gz", "triage-v2.tar.gz", "billing-v1.tar.gz"):
         packed = io.BytesIO()
@@ -120,7 +120,7 @@ def test_adapters_are_loaded_again_and_come_and_go_without_a_new_copy(
     fleet.deployed(first)
     before = look(fleet)
     second = replace(first, adapters={"triage": "triage-v2.tar.gz", "billing": "billing-v1.tar.gz"})
-    assert effects(told(second)) == {
+    assert effects(report_on(second)) == {
         "fleet/llama/triage": "updated in place",
         "fleet/llama/billing": "created",
     }
@@ -131,7 +131,7 @@ def test_adapters_are_loaded_again_and_come_and_go_without_a_new_copy(
         after.revisions["fleet-llama-triage"] == before.revisions["fleet-llama-triage"] + 1
     )  # its archive, on the same copy
     assert fleet.ask()["adapters"] == ["fleet-llama-billing", "fleet-llama-triage"]
-    assert effects(told(replace(first, adapters={}))) == {
+    assert effects(report_on(replace(first, adapters={}))) == {
         "fleet/llama/triage": "removed",
         "fleet/llama/billing": "removed",
     }
@@ -139,11 +139,13 @@ def test_adapters_are_loaded_again_and_come_and_go_without_a_new_copy(
     assert look(fleet).revisions == {"fleet-llama": before.revisions["fleet-llama"]}
 
 
-def test_the_only_copy_without_room_stops_first_as_it_says(fleet: Fleet, told: Callable[[Wanted], DiffReport]) -> None:
+def test_the_only_copy_without_room_stops_first_as_it_says(
+    fleet: Fleet, report_on: Callable[[Wanted], DiffReport]
+) -> None:
     one = Wanted(check=UNCHECKED, capacity=Capacity.on_demand("ml.g6e.2xlarge", max_instances=1))
     fleet.deployed(one)
     changed = replace(one, variables={"SM_TEST_VERSION": "new"})
-    assert by_name(told(changed))["fleet/llama"].effect == "replaced"
+    assert by_name(report_on(changed))["fleet/llama"].effect == "replaced"
 
     deploying = threading.Thread(target=lambda: fleet.deployed(changed))
     deploying.start()

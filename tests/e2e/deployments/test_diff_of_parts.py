@@ -157,15 +157,15 @@ def fleet(fleet: Fleet, cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> F
     return fleet
 
 
-def told(fleet: Fleet, wanted: Parts) -> DiffReport:
-    return report_of("fleet", Path(fleet.synth(wanted)))
+def report_on(fleet: Fleet, version: Parts) -> DiffReport:
+    return report_of("fleet", Path(fleet.synth(version)))
 
 
-def deploy(fleet: Fleet, wanted: Parts) -> tuple[DiffReport, dict[str, str]]:
+def deploy(fleet: Fleet, version: Parts) -> tuple[DiffReport, dict[str, str]]:
     """Deploy a version; what the command said before, and what then happened."""
-    report, before = told(fleet, wanted), look(fleet)
+    report, before = report_on(fleet, version), look(fleet)
     copies = {name: fleet.copies(name)[1] for name in before.revisions}
-    fleet.deployed(wanted)
+    fleet.deployed(version)
     for name, item in by_name(report).items():
         if item.copies is not None and item.effect == "new copies":
             assert item.copies.low <= copies[name.replace("/", "-")] <= item.copies.high

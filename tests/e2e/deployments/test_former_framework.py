@@ -120,9 +120,9 @@ def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Depl
     settings.configure()
     extension.install()
     clock = clocks.use(Clock(driven=True))
-    said = json.dumps({"choices": [{"message": {"content": "yes"}}]})
+    answer = json.dumps({"choices": [{"message": {"content": "yes"}}]})
     monkeypatch.setattr(
-        SageMakerRuntimeBackend, "invoke_endpoint", lambda *_, **__: (said, "application/json", "AllTraffic", "")
+        SageMakerRuntimeBackend, "invoke_endpoint", lambda *_, **__: (answer, "application/json", "AllTraffic", "")
     )
     with mock_aws():
         deployment = Deployment(clock, tmp_path)

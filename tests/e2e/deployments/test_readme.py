@@ -165,10 +165,10 @@ def take_a_sample(client: Callable[[str], Any]) -> None:
 def test_the_first_deployment_runs_as_written(terminal: Terminal, client: Callable[[str], Any]) -> None:
     uploads: list[str] = []
 
-    def upload(said: re.Match[str]) -> str:
-        code, screen = terminal.run(said[1])
+    def upload(match: re.Match[str]) -> str:
+        code, screen = terminal.run(match[1])
         assert code == 0, screen
-        uploads.append(said[1])
+        uploads.append(match[1])
         return ""
 
     agree: Answer = lambda _: "y\n"

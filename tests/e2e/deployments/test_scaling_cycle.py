@@ -85,12 +85,12 @@ def load(client: Any, component: str, requests: int) -> Iterator[None]:
             assert answer["Body"].read()
 
     with ThreadPoolExecutor(requests) as pool:
-        asked = [pool.submit(ask) for _ in range(requests)]
+        futures = [pool.submit(ask) for _ in range(requests)]
         try:
             yield
         finally:
             over.set()
-    for future in asked:
+    for future in futures:
         future.result()
 
 

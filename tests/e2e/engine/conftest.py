@@ -152,23 +152,23 @@ def deployed(folder: Path, models: Path, components: dict[str, Any], **more: Any
     """A fleet with the tiny model; nothing of it outlives the block."""
     command = tuple(container_command(engine_python()))
     with LocalCloud(port=0, state_dir=folder / "state", images=(("*", command),), quotas=LARGE) as cloud:
-        made = Fleet(cloud, folder)
-        made.write(components, **more)
-        bootstrapped = made.cdk("bootstrap", "aws://123456789012/us-east-1", app=None)
+        fleet = Fleet(cloud, folder)
+        fleet.write(components, **more)
+        bootstrapped = fleet.cdk("bootstrap", "aws://123456789012/us-east-1", app=None)
         assert bootstrapped.returncode == 0, bootstrapped.stdout + bootstrapped.stderr
-        made.deploy("Foundation")
-        bucket = local.outputs(made.client("cloudformation"), FOUNDATION)["WeightsBucket"]
+        fleet.deploy("Foundation")
+        bucket = local.outputs(fleet.client("cloudformation"), FOUNDATION)["WeightsBucket"]
         for file in (models / "base").iterdir():
-            made.client("s3").upload_file(str(file), bucket, f"weights/tiny-llama/{file.name}")
-        made.deploy(app="made")
-        yield made
-    assert not made.engines(), "a container outlived its server"
+            fleet.client("s3").upload_file(str(file), bucket, f"weights/tiny-llama/{file.name}")
+        fleet.deploy(app="made")
+        yield fleet
+    assert not fleet.engines(), "a container outlived its server"
 
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Fleet]:
-    with deployed(tmp_path_factory.mktemp("e2e"), models, {"tiny": component(context_length=8192)}) as made:
-        yield made
+    with deployed(tmp_path_factory.mktemp("e2e"), models, {"tiny": component(context_length=8192)}) as fleet:
+        yield fleet
 
 
 def component(*, context_length: int, copies: int = 1) -> dict[str, Any]:

@@ -166,10 +166,10 @@ def test_benchmark_jobs_run_aiperf_as_their_container_would(measurable: Any, mod
             "--tokenizer",
             str(models / "base"),
         ]
-        said = run(measurable, "short", *words)
+        output = run(measurable, "short", *words)
     finally:
         settings.restore(before)
-    assert "the jobs' own instances are in no figure" in said
+    assert "the jobs' own instances are in no figure" in output
     (one,) = results(measurable)[-1]
     assert (one.runner, one.figures.requests, one.figures.failed, one.figures.output_tokens) == ("sagemaker", 6, 0, 16)
     assert one.figures.ttft_ms.p50 != one.figures.ttft_ms.p99  # measured, and no stand-in's, which are all alike

@@ -38,9 +38,9 @@ CHAT: dict[str, Any] = {"max_tokens": 12, "temperature": 0}
 
 def with_adapters(models: Path, **adapters: str) -> dict[str, Any]:
     """Two copies with these adapters, by name and folder of the tiny model's."""
-    made = component(context_length=8192, copies=2)
-    made["server"]["lora"] = LORA
-    return {"tiny": {**made, "adapters": {name: {"folder": str(models / of)} for name, of in adapters.items()}}}
+    tiny = component(context_length=8192, copies=2)
+    tiny["server"]["lora"] = LORA
+    return {"tiny": {**tiny, "adapters": {name: {"folder": str(models / of)} for name, of in adapters.items()}}}
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def text_of(answer: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def wanted(models: Path) -> dict[tuple[str | None, str], str]:
+def answers(models: Path) -> dict[tuple[str | None, str], str]:
     """What SGLang answers, by adapter and prompt."""
     with bare_sglang(models / "base", triage=models / "adapter-a", billing=models / "adapter-b") as url:
         return {(name, p): asked_directly(url, p, name) for name in (None, "triage", "billing") for p in PROMPTS}
@@ -98,8 +98,8 @@ def wanted(models: Path) -> dict[tuple[str | None, str], str]:
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Fleet]:
     adapters = with_adapters(models, triage="adapter-a", billing="adapter-b")
-    with deployed(tmp_path_factory.mktemp("adapters"), models, adapters, **BUILT) as made:
-        yield made
+    with deployed(tmp_path_factory.mktemp("adapters"), models, adapters, **BUILT) as fleet:
+        yield fleet
 
 
 @contextmanager
@@ -151,13 +151,13 @@ with connect(url, additional_headers={"X-Amzn-SageMaker-Adapter-Identifier": ada
 
 class TestAdapters:
     def test_the_base_and_two_adapters_answer_each_as_sglang_does(
-        self, wanted: dict[tuple[str | None, str], str], fleet: Fleet
+        self, answers: dict[tuple[str | None, str], str], fleet: Fleet
     ) -> None:
-        assert len({wanted[name, "hello"] for name in (None, "triage", "billing")}) == 3
-        for (name, prompt), answer in wanted.items():
-            asked = "tiny" if name is None else f"tiny-{name}"
+        assert len({answers[name, "hello"] for name in (None, "triage", "billing")}) == 3
+        for (name, prompt), answer in answers.items():
+            target = "tiny" if name is None else f"tiny-{name}"
             for _ in range(4):  # so that both copies have answered
-                assert text_of(fleet.ask(asked, text=prompt, tokens=12)) == answer, (name, prompt)
+                assert text_of(fleet.ask(target, text=prompt, tokens=12)) == answer, (name, prompt)
         assert len(copies(fleet)) == 2
 
     def test_an_unknown_adapter_is_the_callers_error(self, fleet: Fleet) -> None:
@@ -169,19 +169,19 @@ class TestAdapters:
             fleet.ask("tiny", model="nobody")
         assert named.value.response["OriginalStatusCode"] == 404
 
-    @pytest.mark.parametrize("asked", ["tiny", "tiny-triage"])
-    def test_sessions_stick_to_their_copy_and_end(self, fleet: Fleet, asked: str) -> None:
+    @pytest.mark.parametrize("target", ["tiny", "tiny-triage"])
+    def test_sessions_stick_to_their_copy_and_end(self, fleet: Fleet, target: str) -> None:
         """A copy refuses a session that another one opened, so only stickiness lets every turn pass."""
         turn = {"messages": [{"role": "user", "content": "hello"}], **CHAT}
-        sessions = [fleet.invoke(asked, turn, SessionId="NEW_SESSION")["NewSessionId"].split(";")[0] for _ in range(4)]
+        sessions = [fleet.invoke(target, turn, SessionId="NEW_SESSION")["NewSessionId"].split(";")[0] for _ in range(4)]
         with ThreadPoolExecutor(8) as pool:
-            turns = [pool.submit(fleet.invoke, asked, turn, SessionId=s) for s in sessions for _ in range(6)]
+            turns = [pool.submit(fleet.invoke, target, turn, SessionId=s) for s in sessions for _ in range(6)]
             assert [future.result()["ResponseMetadata"]["HTTPStatusCode"] for future in turns] == [200] * 24
         for session in sessions:
-            closed = fleet.invoke(asked, {"requestType": "CLOSE"}, SessionId=session)
+            closed = fleet.invoke(target, {"requestType": "CLOSE"}, SessionId=session)
             assert closed["ClosedSessionId"] == session
             with pytest.raises(ClientError, match=r"Received client error \(400\).*is not open"):
-                fleet.invoke(asked, turn, SessionId=session)
+                fleet.invoke(target, turn, SessionId=session)
 
     def test_both_copies_hold_sessions_of_their_own(self, fleet: Fleet) -> None:
         turn = {"messages": [{"role": "user", "content": "hello"}], **CHAT}
@@ -200,7 +200,7 @@ class TestAdapters:
         assert sorted(statuses) == [200, 400]
 
     def test_a_chat_over_a_copys_websocket_answers_as_invocations_does(
-        self, wanted: dict[tuple[str | None, str], str], fleet: Fleet
+        self, answers: dict[tuple[str | None, str], str], fleet: Fleet
     ) -> None:
         """What SageMaker does for InvokeEndpointWithBidirectionalStream, an HTTP/2 operation that boto3 has not."""
         requests = [json.dumps({"messages": [{"role": "user", "content": prompt}], **CHAT}) for prompt in PROMPTS]
@@ -217,7 +217,7 @@ class TestAdapters:
             assert done.returncode == 0, done.stderr
             turns = [json.loads(line) for line in done.stdout.splitlines()]
             pieces = [[json.loads(f)["choices"][0]["delta"].get("content") or "" for f in turn] for turn in turns]
-            assert ["".join(parts) for parts in pieces] == [wanted["billing", prompt] for prompt in PROMPTS]
+            assert ["".join(parts) for parts in pieces] == [answers["billing", prompt] for prompt in PROMPTS]
             assert min(len(parts) for parts in pieces) > 3
 
     def test_random_requests_are_the_callers_errors_at_worst_and_the_copies_live(self, fleet: Fleet) -> None:
@@ -229,19 +229,19 @@ class TestAdapters:
         assert {process.pid for process in fleet.engines()} == before
 
     def test_adapters_come_and_go_under_load_without_a_failed_base_request(
-        self, wanted: dict[tuple[str | None, str], str], fleet: Fleet, models: Path
+        self, answers: dict[tuple[str | None, str], str], fleet: Fleet, models: Path
     ) -> None:
         before = {process.pid for process in fleet.engines()}
         with base_load(fleet) as outcome:
             fleet.write(with_adapters(models, billing="adapter-b", legal="adapter-a"), **BUILT)
             fleet.deploy()
-            assert text_of(fleet.ask("tiny-legal", tokens=12)) == wanted["triage", "hello"]
-            assert text_of(fleet.ask("tiny-billing", tokens=12)) == wanted["billing", "hello"]
+            assert text_of(fleet.ask("tiny-legal", tokens=12)) == answers["triage", "hello"]
+            assert text_of(fleet.ask("tiny-billing", tokens=12)) == answers["billing", "hello"]
             with pytest.raises(ClientError, match="not found"):
                 fleet.ask("tiny-triage")
             fleet.write(with_adapters(models, billing="adapter-a"), **BUILT)
             fleet.deploy()
-            assert text_of(fleet.ask("tiny-billing", tokens=12)) == wanted["triage", "hello"]  # changed in place
+            assert text_of(fleet.ask("tiny-billing", tokens=12)) == answers["triage", "hello"]  # changed in place
         assert set(outcome) == {text_of(fleet.ask(tokens=4))}
         assert outcome.total() > 20
         assert {process.pid for process in fleet.engines()} == before

@@ -138,8 +138,8 @@ class TestFleet:
         assert "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks if chunk["choices"])
         assert 0 < chunks[-1]["usage"]["completion_tokens"] <= 16
         for shape in SHAPES.values():  # each fits the model; how many are answered in time depends on the machine
-            asked = shape.body(1) | {"max_tokens": 2}
-            assert json.loads(fleet.invoke("tiny", asked)["Body"].read())["usage"]["completion_tokens"] > 0
+            body = shape.body(1) | {"max_tokens": 2}
+            assert json.loads(fleet.invoke("tiny", body)["Body"].read())["usage"]["completion_tokens"] > 0
 
     def test_the_openai_client_works_against_the_openai_path(self, fleet: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         from openai import OpenAI
@@ -167,13 +167,13 @@ class TestFleet:
         )["Arn"]
         payload = json.dumps({"prompt": "hello"})
         core = fleet.client("bedrock-agentcore")
-        told = events(core.invoke_agent_runtime(agentRuntimeArn=arn, runtimeSessionId="s" * 33, payload=payload))
+        turn = events(core.invoke_agent_runtime(agentRuntimeArn=arn, runtimeSessionId="s" * 33, payload=payload))
         stack.delete()
 
-        words = [event["text"] for event in told if event["type"] == "text"]
+        words = [event["text"] for event in turn if event["type"] == "text"]
         assert len(words) > 10  # streamed
-        assert [event["code"] for event in told if event["type"] == "error"] == ["answer_cut"]
-        assert told[-1]["type"] == "done"
+        assert [event["code"] for event in turn if event["type"] == "error"] == ["answer_cut"]
+        assert turn[-1]["type"] == "done"
 
     def test_random_requests_are_the_callers_errors_at_worst_and_the_copy_lives(self, fleet: Any) -> None:
         before = {process.pid for process in fleet.engines()}
@@ -260,9 +260,15 @@ class TestFleet:
         late = [fleet.ask(tokens=2) for _ in range(20)]
 
         # Those that met the dead copy before it was noticed; how many these are, a fast machine decides.
-        told = (answered, len(failures), failures[-1:], Counter(text for _, text in failures), states_of_copies(fleet))
-        assert all(after_s < 8 for after_s, _ in failures), told
-        assert answered > 10, told
+        evidence = (
+            answered,
+            len(failures),
+            failures[-1:],
+            Counter(text for _, text in failures),
+            states_of_copies(fleet),
+        )
+        assert all(after_s < 8 for after_s, _ in failures), evidence
+        assert answered > 10, evidence
         assert len(late) == 20
         settled(fleet, copies=2)
         assert {process.pid for process in fleet.engines()} - before
@@ -278,9 +284,9 @@ class TestFleet:
 
     def test_destroying_leaves_nothing_in_any_service(self, fleet: Any) -> None:
         bucket = fleet.session.resource("s3", endpoint_url=fleet.url)
-        for made in bucket.buckets.all():
-            if made.name.startswith("cdk-sglang-e2e"):
-                made.object_versions.all().delete()
+        for fleet_bucket in bucket.buckets.all():
+            if fleet_bucket.name.startswith("cdk-sglang-e2e"):
+                fleet_bucket.object_versions.all().delete()
         done = fleet.cdk("destroy", "--all", "--force", app="made")
 
         assert done.returncode == 0, done.stdout + done.stderr

@@ -120,7 +120,7 @@ def plain(pipelines: Deployed) -> Pipeline:
 
 
 @pytest.fixture
-def asked(pipelines: Deployed) -> Pipeline:
+def approval_pipeline(pipelines: Deployed) -> Pipeline:
     return pipelines[ASKED]
 
 

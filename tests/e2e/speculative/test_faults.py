@@ -65,7 +65,7 @@ def test_bad_input_is_refused_before_anything_is_paid_for(
 
 
 def test_an_empty_capture_is_refused(plain: Pipeline) -> None:
-    with plain.told("training", dataset="captured", captured_prefix="captured/plain/"):
+    with plain.changes_to("training", dataset="captured", captured_prefix="captured/plain/"):
         end = ends(plain, plain.start(), "InputsRefused")
     assert "captured/plain/" in json.dumps(end)
 
@@ -85,7 +85,7 @@ def test_a_job_that_somebody_stops(plain: Pipeline) -> None:
 
 def test_the_ceiling_stops_a_job_that_hangs_and_says_what_was_spent(plain: Pipeline) -> None:
     faults.inject("optimization-job-hangs")
-    with plain.told("training", max_hours=2):
+    with plain.changes_to("training", max_hours=2):
         end = ends(plain, plain.start(), "CeilingReached", step_s=300)
     (job,) = plain.sagemaker.list_optimization_jobs()["OptimizationJobSummaries"]
     assert job["OptimizationJobStatus"] == "STOPPED"
@@ -155,7 +155,7 @@ def test_a_benchmark_that_hangs(plain: Pipeline) -> None:
 
 def test_the_ceiling_of_the_measurement_ends_it_and_says_what_was_spent(plain: Pipeline) -> None:
     faults.inject("benchmark-job-hangs")
-    with plain.told("gate", max_usd=5):
+    with plain.changes_to("gate", max_usd=5):
         end = ends(plain, plain.start(), "CeilingReached", step_s=300)
     assert "gate_max_usd 5" in end["reason"]
     assert 4 < end["spent_usd"] < 10

@@ -70,7 +70,7 @@ def base(name: str) -> tuple[str, dict[str, str]]:
     return f"s3://{BUCKET}/{base_prefix(name)}", {}
 
 
-def told(pipeline: Pipeline, command: str) -> str:
+def output_of(pipeline: Pipeline, command: str) -> str:
     """What a command about a pipeline prints."""
     words = ["eagle", command, "--env", "prod", "--component", pipeline.component, "--region", "us-east-1"]
     done = CliRunner().invoke(app, words)
@@ -113,8 +113,8 @@ def test_a_draft_is_measured_beside_the_model_alone_and_then_served(
     if kind.source:  # positions are the base's in the promoted copy, whatever the head's are
         assert pipeline.read(f"versions/{run}/draft/config.json")["max_position_embeddings"] == drafts.CONTEXT
 
-    assert f"serves {run}" in told(pipeline, "status")
-    shown = told(pipeline, "report")
+    assert f"serves {run}" in output_of(pipeline, "status")
+    shown = output_of(pipeline, "report")
     assert f"{run} passed the gate" in shown
     assert str(kind.options["ALGORITHM"]) in shown
     assert "training job" not in shown

@@ -59,13 +59,13 @@ def test_a_draft_is_trained_on_a_sample_of_the_endpoints_own_traffic(plain: Pipe
     records = [capture(QUESTION, ANSWER, event_id=f"e{index}") for index in range(150)]
     key = "captured/plain/main/2026/12/01/11/x.jsonl"
     plain.s3.put_object(Bucket=BUCKET, Key=key, Body=jsonl(*records))
-    with plain.told("training", dataset="captured", captured_prefix="captured/plain/", captured_samples=100):
+    with plain.changes_to("training", dataset="captured", captured_prefix="captured/plain/", captured_samples=100):
         run = plain.start()
         assert plain.end(run)["state"] == "Promoted"
     (job,) = plain.sagemaker.list_optimization_jobs()["OptimizationJobSummaries"]
     described = plain.sagemaker.describe_optimization_job(OptimizationJobName=job["OptimizationJobName"])
-    (made,) = described["OptimizationConfigs"]
-    place = made["ModelSpeculativeDecodingConfig"]["TrainingDataSource"]["S3Uri"].removeprefix(f"s3://{BUCKET}/")
+    (config,) = described["OptimizationConfigs"]
+    place = config["ModelSpeculativeDecodingConfig"]["TrainingDataSource"]["S3Uri"].removeprefix(f"s3://{BUCKET}/")
     lines = [line for name in plain.keys(place) for line in plain.lines(f"{place}{name}")]
     assert len(lines) == 100
     assert [message["role"] for message in lines[0]["messages"]] == ["user", "assistant"]
@@ -83,36 +83,38 @@ def test_a_draft_that_is_not_faster_is_not_served(plain: Pipeline) -> None:
     assert (plain.serves(), plain.versions(), plain.left()) == (BASE, set(), [])
 
 
-def _token(asked: Pipeline, run: str) -> str:
-    asked.at(run, "ask_approval")
-    text = json.dumps(asked.read(f"runs/{run}/approval.json"))
+def _token(pipeline: Pipeline, run: str) -> str:
+    pipeline.at(run, "ask_approval")
+    text = json.dumps(pipeline.read(f"runs/{run}/approval.json"))
     found = re.search(r'"(?:task_)?token": "([^"]+)"', text)
     assert found, text
     return found[1]
 
 
-def test_a_person_agrees(asked: Pipeline) -> None:
-    run = asked.start()
-    token = _token(asked, run)
-    asked.clock.advance(120, step_s=60)
-    assert asked.left() == []  # nothing costs money while the question is open
-    asked.states.send_task_success(taskToken=token, output='{"approved": true}')
-    assert asked.end(run)["state"] == "Promoted"
-    assert asked.serves()[0].endswith(f"versions/{run}/")
+def test_a_person_agrees(approval_pipeline: Pipeline) -> None:
+    run = approval_pipeline.start()
+    token = _token(approval_pipeline, run)
+    approval_pipeline.clock.advance(120, step_s=60)
+    assert approval_pipeline.left() == []  # nothing costs money while the question is open
+    approval_pipeline.states.send_task_success(taskToken=token, output='{"approved": true}')
+    assert approval_pipeline.end(run)["state"] == "Promoted"
+    assert approval_pipeline.serves()[0].endswith(f"versions/{run}/")
 
 
-def test_a_person_refuses(asked: Pipeline) -> None:
-    run = asked.start()
-    asked.states.send_task_failure(taskToken=_token(asked, run), error="ApprovalRefused", cause="not this week")
-    end = asked.end(run)
+def test_a_person_refuses(approval_pipeline: Pipeline) -> None:
+    run = approval_pipeline.start()
+    approval_pipeline.states.send_task_failure(
+        taskToken=_token(approval_pipeline, run), error="ApprovalRefused", cause="not this week"
+    )
+    end = approval_pipeline.end(run)
     assert (end["status"], end["state"]) == ("SUCCEEDED", "ApprovalRefused"), end
-    assert (asked.serves(), asked.versions(), asked.left()) == (BASE, set(), [])
+    assert (approval_pipeline.serves(), approval_pipeline.versions(), approval_pipeline.left()) == (BASE, set(), [])
 
 
-def test_nobody_answers_for_a_week(asked: Pipeline) -> None:
-    run = asked.start()
-    _token(asked, run)
-    asked.clock.advance(7 * 86400, step_s=43200)
-    end = asked.end(run)
+def test_nobody_answers_for_a_week(approval_pipeline: Pipeline) -> None:
+    run = approval_pipeline.start()
+    _token(approval_pipeline, run)
+    approval_pipeline.clock.advance(7 * 86400, step_s=43200)
+    end = approval_pipeline.end(run)
     assert (end["status"], end["state"]) == ("SUCCEEDED", "ApprovalTimedOut"), end
-    assert (asked.serves(), asked.versions(), asked.left()) == (BASE, set(), [])
+    assert (approval_pipeline.serves(), approval_pipeline.versions(), approval_pipeline.left()) == (BASE, set(), [])

@@ -32,8 +32,8 @@ def test_the_guide_lists_every_kind_with_its_severity_and_what_it_needs(root: Pa
     guide = (root / "docs" / "alarms.md").read_text(encoding="utf-8")
     for kind in KINDS:
         enrichment = "yes" if kind.needs_enrichment else "no"
-        made = f"`{kind.optional}`" if kind.optional else "always"
-        row = f"| [{kind.id}](runbooks/{kind.id}.md) | {kind.severity} | {enrichment} | {kind.meaning} | {made} |"
+        condition = f"`{kind.optional}`" if kind.optional else "always"
+        row = f"| [{kind.id}](runbooks/{kind.id}.md) | {kind.severity} | {enrichment} | {kind.meaning} | {condition} |"
         assert row in guide
     assert guide.count("](runbooks/") == len(KINDS)
 

@@ -97,13 +97,13 @@ def test_each_panel_has_something_to_draw_and_says_what_to_do(
 
 
 def test_the_plan_and_the_objective_stand_behind_what_is_measured(context: Make) -> None:
-    made = context()
-    (component,) = made.endpoints[0].components
+    fleet = context()
+    (component,) = fleet.endpoints[0].components
     plan = component.plan
     assert plan is not None
     assert plan.ttft_ms is not None
     assert plan.output_tok_s is not None
-    board = _boards(made)["prod-chat_components"]
+    board = _boards(fleet)["prod-chat_components"]
     ttft = _panel(board, "Time to the first token")
     assert [(band.label, band.low, band.high) for band in ttft.bands] == [
         ("plan", plan.ttft_ms.low / 1000, plan.ttft_ms.high / 1000),
@@ -123,8 +123,8 @@ def test_the_plan_is_for_the_mean_which_is_what_its_band_is_drawn_behind(context
 
 
 def test_a_component_of_an_unknown_model_has_no_band_and_says_so(context: Make) -> None:
-    made = context(model={"prefix": "weights/own/", "weights_gib": 6}, slo=None)
-    board = _boards(made)["prod-chat_components"]
+    fleet = context(model={"prefix": "weights/own/", "weights_gib": 6}, slo=None)
+    board = _boards(fleet)["prod-chat_components"]
     assert _panel(board, "Time to the first token").bands == ()
     assert "not planned: nothing is known of its model" in _texts(board)
 
@@ -164,16 +164,16 @@ def test_with_enrichment_the_panels_of_aws_are_not_drawn_again(context: Make) ->
 
 
 def test_prometheus_reads_every_query_as_cloudwatch_gets_it(context: Make, promtool: Promtool) -> None:
-    made = context(**{**ADAPTED, "server": {**ADAPTED["server"], **DRAFTED["server"]}})
+    fleet = context(**{**ADAPTED, "server": {**ADAPTED["server"], **DRAFTED["server"]}})
     queries = {
         query["query"]
-        for board in all_boards(made)
+        for board in all_boards(fleet)
         for widget in dashboard_body(board, region="us-east-1")["widgets"]
         for query in widget["properties"].get("data", {}).get("queries", ())
     }
     rules = [{"record": "panel", "expr": with_plain_labels(query)} for query in sorted(queries)]
-    said = promtool("check", "rules", "--lint=none", rules={"groups": [{"name": "panels", "rules": rules}]})
-    assert f"{len(rules)} rules found" in said
+    output = promtool("check", "rules", "--lint=none", rules={"groups": [{"name": "panels", "rules": rules}]})
+    assert f"{len(rules)} rules found" in output
     assert len(rules) > 40
 
 

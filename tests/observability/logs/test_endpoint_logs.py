@@ -35,8 +35,8 @@ def observed(*components: str) -> ObservedEndpoint:
 def templates(endpoint: ObservedEndpoint) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The template of the stack, and those of its nested stacks."""
     stack = cdk.Stack(cdk.App(), "Fleet")
-    made = EndpointLogs(stack, "Logs", endpoint=endpoint)
-    nested = [one for one in made.node.find_all() if isinstance(one, cdk.NestedStack)]
+    endpoint_logs = EndpointLogs(stack, "Logs", endpoint=endpoint)
+    nested = [one for one in endpoint_logs.node.find_all() if isinstance(one, cdk.NestedStack)]
     return Template.from_stack(stack).to_json(), [Template.from_stack(one).to_json() for one in nested]
 
 

@@ -205,13 +205,13 @@ def test_the_function_is_told_names_teams_planned_tokens_and_dated_prices() -> N
     text = function_settings([chat], namespace="n", region="eu-west-1", sample_minutes=5, measures_tokens=True)
     assert text == function_settings([chat], namespace="n", region="eu-west-1", sample_minutes=5, measures_tokens=True)
     settings = json.loads(text)
-    (said,) = settings["endpoints"]
-    assert [(one["name"], one.get("adapter"), one["team"]) for one in said["members"]] == [
+    (endpoint_settings,) = settings["endpoints"]
+    assert [(one["name"], one.get("adapter"), one["team"]) for one in endpoint_settings["members"]] == [
         ("prod-chat-llama", None, "search"),
         ("prod-chat-llama-triage", "triage", "support"),
         ("prod-chat-llama-tone", "tone", "search"),
     ]
-    assert {(one["input_tokens"], one["output_tokens"]) for one in said["members"]} == {(3000, 150)}
+    assert {(one["input_tokens"], one["output_tokens"]) for one in endpoint_settings["members"]} == {(3000, 150)}
     instance = GpuInstance.named("ml.g6e.12xlarge")
     price = price_usd_per_hour(instance, "eu-west-1")
     assert price is not None

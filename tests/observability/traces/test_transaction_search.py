@@ -17,14 +17,14 @@ from stacks.fleet import add_fleet
 HERE = cdk.Environment(account="111122223333", region="us-east-1")
 
 
-def made(**options: float) -> Template:
+def search_template(**options: float) -> Template:
     stack = cdk.Stack(cdk.App(), "Search", env=HERE)
     TransactionSearch(stack, "Search", **options)
     return Template.from_stack(stack)
 
 
 def test_xray_may_write_spans_of_this_account_and_nothing_else() -> None:
-    ((_, policy),) = made().find_resources("AWS::Logs::ResourcePolicy").items()
+    ((_, policy),) = search_template().find_resources("AWS::Logs::ResourcePolicy").items()
     (statement,) = json.loads(_text(policy["Properties"]["PolicyDocument"]))["Statement"]
     assert statement["Principal"] == {"Service": "xray.amazonaws.com"}
     assert statement["Action"] == "logs:PutLogEvents"
@@ -47,7 +47,7 @@ def _text(value: object) -> str:
 
 
 def test_both_resources_stay_when_the_stack_goes_and_the_policy_comes_first() -> None:
-    template = made(indexing_percent=5)
+    template = search_template(indexing_percent=5)
     ((policy_id, policy),) = template.find_resources("AWS::Logs::ResourcePolicy").items()
     ((_, config),) = template.find_resources("AWS::XRay::TransactionSearchConfig").items()
     assert {policy["DeletionPolicy"], config["DeletionPolicy"]} == {"Retain"}
@@ -58,7 +58,7 @@ def test_both_resources_stay_when_the_stack_goes_and_the_policy_comes_first() ->
 @pytest.mark.parametrize("percent", [-1, 100.5])
 def test_a_share_that_is_none_is_refused(percent: float) -> None:
     with pytest.raises(ConfigurationError, match=r"Search\.indexing_percent: .* is out of range; use 0 to 100"):
-        made(indexing_percent=percent)
+        search_template(indexing_percent=percent)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,6 @@ def test_an_environment_has_it_where_it_is_asked_for(setting: dict[str, str], st
     }
     app = cdk.App(context=cdk_json_context())
     add_fleet(app, name="dev", settings=Environment.model_validate(content), source="dev.yaml", env=HERE)
-    made = [stack.stack_name for stack in app.node.children if isinstance(stack, cdk.Stack)]
-    assert [name for name in made if name.endswith("transaction-search")] == stacks
-    assert "cdk-sglang-dev-observability" in made, "failures are counted without dashboards, too"
+    names = [stack.stack_name for stack in app.node.children if isinstance(stack, cdk.Stack)]
+    assert [name for name in names if name.endswith("transaction-search")] == stacks
+    assert "cdk-sglang-dev-observability" in names, "failures are counted without dashboards, too"

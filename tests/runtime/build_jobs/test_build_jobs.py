@@ -64,7 +64,7 @@ def aws(logic: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield logic.Clients(codebuild=FakeCodeBuild(), **clients)
 
 
-def asked(logic: ModuleType, *, stage: int = 0, fingerprint: str = "f1", kind: str = "image") -> Any:
+def new_job(logic: ModuleType, *, stage: int = 0, fingerprint: str = "f1", kind: str = "image") -> Any:
     result = (
         {"repository": "images", "tag": f"0.5.23-{fingerprint}"}
         if kind == "image"
@@ -95,7 +95,7 @@ def push(aws: Any, tag: str) -> str:
 
 
 def test_a_missing_image_is_built_from_the_content_of_this_deployment(logic: ModuleType, aws: Any) -> None:
-    data = logic.begin(aws, asked(logic), token="r1", now=100)
+    data = logic.begin(aws, new_job(logic), token="r1", now=100)
 
     assert data == {"StageEnds": "3100", "BuildId": "project:0"}
     (start,) = aws.codebuild.started
@@ -106,63 +106,63 @@ def test_a_missing_image_is_built_from_the_content_of_this_deployment(logic: Mod
 def test_unchanged_content_builds_nothing_and_hands_over_the_digest(logic: ModuleType, aws: Any) -> None:
     digest = push(aws, "0.5.23-f1")
 
-    data = logic.begin(aws, asked(logic), token="r1", now=100)
+    data = logic.begin(aws, new_job(logic), token="r1", now=100)
 
     assert not aws.codebuild.started
     assert data["Digest"] == digest
-    assert logic.check(aws, asked(logic), start=data, now=101) == {"IsComplete": True, "Data": {"Digest": digest}}
+    assert logic.check(aws, new_job(logic), start=data, now=101) == {"IsComplete": True, "Data": {"Digest": digest}}
 
 
 def test_changed_content_is_a_new_digest(logic: ModuleType, aws: Any) -> None:
     first = push(aws, "0.5.23-f1")
-    begun = logic.begin(aws, asked(logic, fingerprint="f2"), token="r2", now=100)
+    begun = logic.begin(aws, new_job(logic, fingerprint="f2"), token="r2", now=100)
     second = push(aws, "0.5.23-f2")
 
-    answer = logic.check(aws, asked(logic, fingerprint="f2"), start=begun, now=101)
+    answer = logic.check(aws, new_job(logic, fingerprint="f2"), start=begun, now=101)
     assert answer["Data"]["Digest"] == second != first
 
 
 def test_a_build_of_the_same_content_that_runs_is_waited_for(logic: ModuleType, aws: Any) -> None:
-    logic.begin(aws, asked(logic), token="r1", now=100)
+    logic.begin(aws, new_job(logic), token="r1", now=100)
 
-    again = logic.begin(aws, asked(logic), token="r2", now=5000)
+    again = logic.begin(aws, new_job(logic), token="r2", now=5000)
 
     assert len(aws.codebuild.started) == 1
     assert again["BuildId"] == "project:0"
 
 
 def test_a_build_of_other_content_is_not_taken_for_ours(logic: ModuleType, aws: Any) -> None:
-    logic.begin(aws, asked(logic, fingerprint="other"), token="r1", now=100)
+    logic.begin(aws, new_job(logic, fingerprint="other"), token="r1", now=100)
 
-    assert logic.begin(aws, asked(logic), token="r2", now=200)["BuildId"] == "project:1"
+    assert logic.begin(aws, new_job(logic), token="r2", now=200)["BuildId"] == "project:1"
 
 
 def test_an_event_delivered_twice_starts_one_build(logic: ModuleType, aws: Any) -> None:
-    first = logic.begin(aws, asked(logic), token="r1", now=100)
+    first = logic.begin(aws, new_job(logic), token="r1", now=100)
     aws.codebuild.builds[0]["environment"] = {}  # not listed yet
-    second = logic.begin(aws, asked(logic), token="r1", now=101)
+    second = logic.begin(aws, new_job(logic), token="r1", now=101)
 
     assert first["BuildId"] == second["BuildId"]
 
 
 def test_a_failed_build_is_tried_again_by_the_next_deployment(logic: ModuleType, aws: Any) -> None:
-    logic.begin(aws, asked(logic), token="r1", now=100)
+    logic.begin(aws, new_job(logic), token="r1", now=100)
     aws.codebuild.builds[0]["buildStatus"] = "FAILED"
 
-    assert logic.begin(aws, asked(logic), token="r2", now=200)["BuildId"] == "project:1"
+    assert logic.begin(aws, new_job(logic), token="r2", now=200)["BuildId"] == "project:1"
 
 
 def test_waits_while_the_build_runs(logic: ModuleType, aws: Any) -> None:
-    begun = logic.begin(aws, asked(logic), token="r1", now=100)
+    begun = logic.begin(aws, new_job(logic), token="r1", now=100)
 
-    assert logic.check(aws, asked(logic), start=begun, now=3000) == {"IsComplete": False}
+    assert logic.check(aws, new_job(logic), start=begun, now=3000) == {"IsComplete": False}
 
 
 def test_a_stage_that_is_over_leaves_the_build_to_the_next(logic: ModuleType, aws: Any) -> None:
-    begun = logic.begin(aws, asked(logic), token="r1", now=100)
-    assert logic.check(aws, asked(logic), start=begun, now=3101)["IsComplete"] is True
+    begun = logic.begin(aws, new_job(logic), token="r1", now=100)
+    assert logic.check(aws, new_job(logic), start=begun, now=3101)["IsComplete"] is True
 
-    second = logic.begin(aws, asked(logic, stage=1), token="r2", now=3101)
+    second = logic.begin(aws, new_job(logic, stage=1), token="r2", now=3101)
     assert second == {"StageEnds": "6101", "BuildId": "project:0"}
     assert len(aws.codebuild.started) == 1
 
@@ -170,17 +170,17 @@ def test_a_stage_that_is_over_leaves_the_build_to_the_next(logic: ModuleType, aw
 def test_a_build_that_failed_between_two_stages_fails_the_second_and_is_not_started_again(
     logic: ModuleType, aws: Any
 ) -> None:
-    logic.begin(aws, asked(logic), token="r1", now=100)
+    logic.begin(aws, new_job(logic), token="r1", now=100)
     aws.codebuild.builds[0]["buildStatus"] = "FAILED"
-    begun = logic.begin(aws, asked(logic, stage=1), token="r2", now=3101)
+    begun = logic.begin(aws, new_job(logic, stage=1), token="r2", now=3101)
 
     with pytest.raises(logic.JobError, match="build project:0 ended as FAILED"):
-        logic.check(aws, asked(logic, stage=1), start=begun, now=3102)
+        logic.check(aws, new_job(logic, stage=1), start=begun, now=3102)
     assert len(aws.codebuild.started) == 1
 
 
 def test_the_last_stage_says_how_to_go_on(logic: ModuleType, aws: Any) -> None:
-    last = asked(logic, stage=2)
+    last = new_job(logic, stage=2)
     begun = logic.begin(aws, last, token="r1", now=100)
 
     with pytest.raises(logic.JobError) as caught:
@@ -202,7 +202,7 @@ def test_a_failed_build_fails_the_deployment_with_phase_and_end_of_the_log(logic
         logStreamName="one",
         logEvents=[{"timestamp": int(time.time() * 1000) + index, "message": line} for index, line in enumerate(lines)],
     )
-    begun = logic.begin(aws, asked(logic), token="r1", now=100)
+    begun = logic.begin(aws, new_job(logic), token="r1", now=100)
     aws.codebuild.builds[0] |= {
         "buildStatus": "FAILED",
         "phases": [
@@ -213,7 +213,7 @@ def test_a_failed_build_fails_the_deployment_with_phase_and_end_of_the_log(logic
     }
 
     with pytest.raises(logic.JobError) as caught:
-        logic.check(aws, asked(logic), start=begun, now=101)
+        logic.check(aws, new_job(logic), start=begun, now=101)
     message = str(caught.value)
     assert message.startswith(
         "serving image: build project:0 ended as FAILED in BUILD: exit status 1; the end of its log:\n"
@@ -223,32 +223,32 @@ def test_a_failed_build_fails_the_deployment_with_phase_and_end_of_the_log(logic
 
 
 def test_a_log_that_cannot_be_read_does_not_hide_the_failure(logic: ModuleType, aws: Any) -> None:
-    begun = logic.begin(aws, asked(logic), token="r1", now=100)
+    begun = logic.begin(aws, new_job(logic), token="r1", now=100)
     aws.codebuild.builds[0] |= {"buildStatus": "TIMED_OUT", "logs": {"groupName": "/gone", "streamName": "one"}}
 
     with pytest.raises(logic.JobError, match="ended as TIMED_OUT; its log cannot be read: ResourceNotFoundException"):
-        logic.check(aws, asked(logic), start=begun, now=101)
+        logic.check(aws, new_job(logic), start=begun, now=101)
 
 
 def test_a_build_that_succeeds_without_an_image_fails(logic: ModuleType, aws: Any) -> None:
-    begun = logic.begin(aws, asked(logic), token="r1", now=100)
+    begun = logic.begin(aws, new_job(logic), token="r1", now=100)
     aws.codebuild.builds[0]["buildStatus"] = "SUCCEEDED"
 
     with pytest.raises(logic.JobError, match=r"succeeded but left no image images:0\.5\.23-f1"):
-        logic.check(aws, asked(logic), start=begun, now=101)
+        logic.check(aws, new_job(logic), start=begun, now=101)
 
 
 def test_a_lost_race_for_an_immutable_tag_is_a_success(logic: ModuleType, aws: Any) -> None:
-    begun = logic.begin(aws, asked(logic), token="r1", now=100)
+    begun = logic.begin(aws, new_job(logic), token="r1", now=100)
     aws.codebuild.builds[0]["buildStatus"] = "FAILED"  # ImageTagAlreadyExistsException: another stack was first
     digest = push(aws, "0.5.23-f1")
 
-    assert logic.check(aws, asked(logic), start=begun, now=101)["Data"] == {"Digest": digest}
+    assert logic.check(aws, new_job(logic), start=begun, now=101)["Data"] == {"Digest": digest}
 
 
 def test_the_physical_id_does_not_follow_the_content(logic: ModuleType) -> None:
-    assert asked(logic).physical_id == asked(logic, fingerprint="f2").physical_id
-    assert asked(logic).physical_id != asked(logic, stage=1).physical_id
+    assert new_job(logic).physical_id == new_job(logic, fingerprint="f2").physical_id
+    assert new_job(logic).physical_id != new_job(logic, stage=1).physical_id
 
 
 RECORD: dict[str, Any] = {
@@ -269,7 +269,7 @@ def put_record(aws: Any, *, sizes: dict[str, int] | None = None, body: str | Non
 
 
 @pytest.mark.parametrize(
-    "given",
+    "record",
     [
         {"Metadata": {"cdk-sglang-hash": "git-sha1:0"}},
         {"body": "{"},
@@ -296,11 +296,11 @@ def put_record(aws: Any, *, sizes: dict[str, int] | None = None, body: str | Non
     ],
 )
 def test_a_record_is_believed_only_where_it_is_that_of_what_is_there(
-    logic: ModuleType, aws: Any, given: dict[str, Any]
+    logic: ModuleType, aws: Any, record: dict[str, Any]
 ) -> None:
-    put_record(aws, **given)
+    put_record(aws, **record)
 
-    assert "BuildId" in logic.begin(aws, asked(logic, kind="weights"), token="r1", now=100)
+    assert "BuildId" in logic.begin(aws, new_job(logic, kind="weights"), token="r1", now=100)
 
 
 def test_both_programs_have_the_same_record(logic: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,14 +312,14 @@ def test_both_programs_have_the_same_record(logic: ModuleType, monkeypatch: pyte
 
 
 def test_a_manifest_ends_the_staging_of_weights(logic: ModuleType, aws: Any) -> None:
-    wanted = asked(logic, kind="weights")
-    begun = logic.begin(aws, wanted, token="r1", now=100)
-    assert logic.check(aws, wanted, start=begun, now=101) == {"IsComplete": False}
+    job = new_job(logic, kind="weights")
+    begun = logic.begin(aws, job, token="r1", now=100)
+    assert logic.check(aws, job, start=begun, now=101) == {"IsComplete": False}
 
     put_record(aws)
 
-    assert logic.check(aws, wanted, start=begun, now=102) == {"IsComplete": True, "Data": {"Bytes": "1010"}}
-    assert logic.begin(aws, wanted, token="r2", now=200)["Bytes"] == "1010"
+    assert logic.check(aws, job, start=begun, now=102) == {"IsComplete": True, "Data": {"Bytes": "1010"}}
+    assert logic.begin(aws, job, token="r2", now=200)["Bytes"] == "1010"
 
 
 def test_deleting_leaves_image_and_weights(logic: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,7 +334,7 @@ def test_deleting_leaves_image_and_weights(logic: ModuleType, monkeypatch: pytes
         "RequestType": "Delete",
         "RequestId": "r1",
         "PhysicalResourceId": "project/serving image/0",
-        "ResourceProperties": {"Asked": asked(logic).text},
+        "ResourceProperties": {"Asked": new_job(logic).text},
     }
 
     assert handler.on_event(event, None) == {"PhysicalResourceId": "project/serving image/0"}

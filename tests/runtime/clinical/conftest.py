@@ -72,8 +72,8 @@ def _account() -> Iterator[None]:
 @pytest.fixture
 def bucket(_account: None) -> Iterator[str]:
     """A table with two patients, and an empty versioned bucket for reports."""
-    for made in _CACHED:
-        made.cache_clear()
+    for function in _CACHED:
+        function.cache_clear()
     table = boto3.resource("dynamodb").Table("patients")
     for patient in (ANA, BEA):
         table.put_item(Item=patient)

@@ -43,15 +43,15 @@ class Answer(AWSResponse):
 
 
 def client(answers: Denied) -> Any:
-    made = boto3.client(
+    s3 = boto3.client(
         "s3",
         region_name="us-east-1",
         aws_access_key_id="a",
         aws_secret_access_key="b",
         config=Config(retries={"mode": "standard", "max_attempts": 8}),
     )
-    made.meta.events.register("before-send", answers)
-    return propagation.wait_for_permissions(made)
+    s3.meta.events.register("before-send", answers)
+    return propagation.wait_for_permissions(s3)
 
 
 @pytest.fixture
@@ -95,10 +95,10 @@ def test_the_functions_that_ask_cloudwatch_have_the_same_copy() -> None:
 @pytest.mark.parametrize("name", WAITING)
 def test_the_clients_of_a_deployment_wait(name: str) -> None:
     tree = ast.parse((RUNTIME / name / "handler.py").read_text(encoding="utf-8"))
-    made = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    every = {text for text in made if text.startswith("boto3.client(")}
+    calls = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    every = {text for text in calls if text.startswith("boto3.client(")}
     waiting = {
-        text.removeprefix("wait_for_permissions(")[:-1] for text in made if text.startswith("wait_for_permissions(")
+        text.removeprefix("wait_for_permissions(")[:-1] for text in calls if text.startswith("wait_for_permissions(")
     }
     # The end of a log is no more than a help, and the hourly look at a plan is no deployment.
     assert every - waiting <= {"boto3.client('logs', config=_retries)", "boto3.client('cloudwatch', config=_config)"}

@@ -123,14 +123,14 @@ def test_an_endpoint_lives_through_the_end_of_its_plan(deploy: Deploy, client: A
     assert live() == original
 
     jump(end - 4.5 * 3600, looks=1)
-    asked = []
+    successes = []
 
     def moved() -> bool:
-        asked.append(answers())
+        successes.append(answers())
         return live().startswith("chat-on-demand-")
 
     eventually(moved, within_s=60)
-    assert all(asked)
+    assert all(successes)
 
     jump(end + 60, looks=1)
     eventually(lambda: alarm("OnDemand", 1) == "ALARM", within_s=60)

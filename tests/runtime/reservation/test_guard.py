@@ -94,9 +94,9 @@ def test_called_twice_at_the_same_moment_it_updates_once(
     fleet: Fleet, look: Look, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fleet.before_the_end(hours=2)
-    seen = runtime.move.place(fleet.sagemaker, "chat", fleet.plan_arn)
+    place = runtime.move.place(fleet.sagemaker, "chat", fleet.plan_arn)
     assert look()["endpoint"] == "move started"
-    monkeypatch.setattr(runtime.move, "place", lambda *_: seen)  # the second had looked before the first acted
+    monkeypatch.setattr(runtime.move, "place", lambda *_: place)  # the second had looked before the first acted
     assert look()["endpoint"] == "busy"
     assert len(fleet.sagemaker.list_endpoint_configs(NameContains=PREFIX)["EndpointConfigs"]) == 1
 

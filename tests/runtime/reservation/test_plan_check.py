@@ -34,16 +34,16 @@ def plan(**changes: Any) -> dict[str, Any]:
     return described | changes
 
 
-def said(runtime: Runtime, **changes: Any) -> list[str]:
-    wanted = runtime.plan.Requirements(plan_arn="arn", instance_type=TYPE, count=2, until=dt.date(2027, 3, 1))
+def problems_of(runtime: Runtime, **changes: Any) -> list[str]:
+    requirements = runtime.plan.Requirements(plan_arn="arn", instance_type=TYPE, count=2, until=dt.date(2027, 3, 1))
     with pytest.raises(runtime.plan.PlanError) as error:
-        runtime.plan.check(plan(**changes), wanted)
+        runtime.plan.check(plan(**changes), requirements)
     return str(error.value).splitlines()
 
 
 def test_an_active_plan_of_the_right_kind_is_passed(runtime: Runtime) -> None:
-    wanted = runtime.plan.Requirements(plan_arn="arn", instance_type=TYPE, count=2, until=dt.date(2027, 3, 1))
-    assert runtime.plan.check(plan(), wanted) is None
+    requirements = runtime.plan.Requirements(plan_arn="arn", instance_type=TYPE, count=2, until=dt.date(2027, 3, 1))
+    assert runtime.plan.check(plan(), requirements) is None
 
 
 CASES: list[tuple[dict[str, Any], str]] = [
@@ -86,11 +86,11 @@ CASES: list[tuple[dict[str, Any], str]] = [
 def test_what_speaks_against_a_plan_is_said_with_a_next_step(
     runtime: Runtime, changes: dict[str, Any], problem: str
 ) -> None:
-    assert said(runtime, **changes) == [f"training plan peak: {problem}"]
+    assert problems_of(runtime, **changes) == [f"training plan peak: {problem}"]
 
 
 def test_all_that_speaks_against_a_plan_is_said_at_once(runtime: Runtime) -> None:
-    assert len(said(runtime, TotalInstanceCount=4, TargetResources=["training-job"])) == 2
+    assert len(problems_of(runtime, TotalInstanceCount=4, TargetResources=["training-job"])) == 2
 
 
 def test_a_plan_of_two_blocks_ends_with_the_block_that_runs(runtime: Runtime) -> None:
@@ -130,9 +130,9 @@ def event(fleet: Fleet) -> Callable[..., dict[str, Any]]:
     """Make an event of CDK's provider framework."""
 
     def make(kind: str = "Create", *, stack: str = "arn:none", **changes: Any) -> dict[str, Any]:
-        asked = {"endpoint": "chat", "plan": fleet.plan_arn, "type": TYPE, "count": 2, "prefix": PREFIX}
-        asked |= {"until": f"{fleet.end.date()}", "config": "1"} | changes
-        return {"RequestType": kind, "StackId": stack, "ResourceProperties": {"Asked": json.dumps(asked)}}
+        properties = {"endpoint": "chat", "plan": fleet.plan_arn, "type": TYPE, "count": 2, "prefix": PREFIX}
+        properties |= {"until": f"{fleet.end.date()}", "config": "1"} | changes
+        return {"RequestType": kind, "StackId": stack, "ResourceProperties": {"Asked": json.dumps(properties)}}
 
     return make
 
@@ -234,5 +234,5 @@ def stack(*, status: str) -> None:
     cloudformation = SESSION.client("cloudformation")
     cloudformation.create_stack(StackName="s", TemplateBody=json.dumps({"Resources": {"P": parameter}}))
     eventually(lambda: cloudformation.describe_stacks(StackName="s")["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE")
-    (made,) = cloudformation_backends["123456789012"]["us-east-1"].stacks.values()
-    made.status = status
+    (backend_stack,) = cloudformation_backends["123456789012"]["us-east-1"].stacks.values()
+    backend_stack.status = status

@@ -31,14 +31,16 @@ def on(kind: str, count: int, plan: str = "") -> Instances:
 
 
 def component(name: str, copies: int, gpus: float = 1, *, kind: str = "", team: str = "", **more: Any) -> Member:
-    given = {"input_tokens": 1000, "output_tokens": 200} | more
-    return Member(name=f"prod-chat-{name}", component=name, team=team, copies={kind: copies}, gpus={"": gpus}, **given)
+    figures = {"input_tokens": 1000, "output_tokens": 200} | more
+    return Member(
+        name=f"prod-chat-{name}", component=name, team=team, copies={kind: copies}, gpus={"": gpus}, **figures
+    )
 
 
 def adapter(base: str, name: str, *, team: str = "", **more: Any) -> Member:
-    given = {"input_tokens": 1000, "output_tokens": 200} | more
+    figures = {"input_tokens": 1000, "output_tokens": 200} | more
     full = f"prod-chat-{base}"
-    return Member(name=f"{full}-{name}", component=base, adapter=name, base=full, team=team, **given)
+    return Member(name=f"{full}-{name}", component=base, adapter=name, base=full, team=team, **figures)
 
 
 def has(*instances: Instances, members: Sequence[Member] = ()) -> EndpointSample:

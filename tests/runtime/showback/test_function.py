@@ -236,7 +236,7 @@ def test_an_endpoint_that_cannot_be_read_does_not_lose_the_others(serving: logic
     denied = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeEndpoint")
     for error in (denied, ReadTimeoutError(endpoint_url="https://sagemaker")):
         client = refusing(
-            serving.sagemaker, "describe_endpoint", error, when=lambda asked: asked["EndpointName"] == "other"
+            serving.sagemaker, "describe_endpoint", error, when=lambda request: request["EndpointName"] == "other"
         )
         half = dataclasses.replace(serving, sagemaker=client)
         result = logic.sample(
@@ -292,7 +292,7 @@ def test_a_report_that_cannot_be_kept_is_published_and_kept_by_the_next_run(serv
         seconds_left=plenty,
     )
     denied = ClientError({"Error": {"Code": "SlowDown", "Message": "later"}}, "PutObject")
-    s3 = refusing(serving.store.s3, "put_object", denied, when=lambda asked: asked["Key"].startswith("daily/"))
+    s3 = refusing(serving.store.s3, "put_object", denied, when=lambda request: request["Key"].startswith("daily/"))
     full = dataclasses.replace(serving, store=Store(s3=s3, bucket=BUCKET))
     with pytest.raises(RuntimeError, match="SlowDown"):
         logic.report_days(full, settings(), today=midnight.date(), seconds_left=plenty)
@@ -325,7 +325,7 @@ def test_missing_reports_are_made_up_for_and_one_bad_day_does_not_keep_the_other
     sample_until(serving, driven, first + dt.timedelta(days=3), settings(), minutes=60)
     denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject")
     unreadable = f"samples/{first + dt.timedelta(days=1, hours=12):%Y-%m-%d/%H}"
-    s3 = refusing(serving.store.s3, "get_object", denied, when=lambda asked: asked["Key"].startswith(unreadable))
+    s3 = refusing(serving.store.s3, "get_object", denied, when=lambda request: request["Key"].startswith(unreadable))
     half = dataclasses.replace(serving, store=Store(s3=s3, bucket=BUCKET))
     today = (first + dt.timedelta(days=3)).date()
     with pytest.raises(RuntimeError, match="not reported: ") as error:
@@ -354,12 +354,13 @@ def test_a_day_of_more_samples_than_one_page_is_read_whole() -> None:
     texts = {f"samples/{at:%Y-%m-%d/%H-%M-%S}.json": Sample(at=at, endpoints={}).text() for at in moments}
 
     class Pages:
-        def paginate(self, **asked: Any) -> Any:
-            keys = [{"Key": key} for key in texts if key.startswith(asked["Prefix"])]
+        def paginate(self, **request: Any) -> Any:
+            keys = [{"Key": key} for key in texts if key.startswith(request["Prefix"])]
             return ({"Contents": keys[first : first + 1000]} for first in range(0, len(keys), 1000))
 
     s3 = SimpleNamespace(
-        get_paginator=lambda _: Pages(), get_object=lambda **asked: {"Body": io.BytesIO(texts[asked["Key"]].encode())}
+        get_paginator=lambda _: Pages(),
+        get_object=lambda **request: {"Body": io.BytesIO(texts[request["Key"]].encode())},
     )
     found = Store(s3=s3, bucket=BUCKET).samples(midnight.date())
     assert [found[0].at, found[-1].at] == [midnight - dt.timedelta(hours=6), midnight + dt.timedelta(hours=30)]
@@ -415,13 +416,13 @@ def test_more_names_than_one_call_takes_are_asked_in_several() -> None:
 @pytest.fixture
 def prometheus() -> Iterator[Any]:
     """A server that answers PromQL as CloudWatch does, and keeps what it was asked."""
-    asked: list[tuple[str, dict[str, list[str]], str]] = []
+    requests: list[tuple[str, dict[str, list[str]], str]] = []
     answers: list[tuple[int, Any]] = []
 
     class Answering(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            asked.append((self.path, parse_qs(body), self.headers["Authorization"]))
+            requests.append((self.path, parse_qs(body), self.headers["Authorization"]))
             code, content = answers.pop(0)
             self.send_response(code)
             self.end_headers()
@@ -433,7 +434,7 @@ def prometheus() -> Iterator[Any]:
     server = HTTPServer(("127.0.0.1", 0), Answering)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}", asked=asked, answers=answers)
+    yield SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}", requests=requests, answers=answers)
     server.shutdown()
     server.server_close()
     thread.join()
@@ -452,7 +453,7 @@ def test_tokens_are_those_that_the_engine_counted(prometheus: Any) -> None:
     at = dt.datetime(2026, 11, 30, tzinfo=dt.UTC)
     found = usage.tokens(SESSION, prometheus.url, {"in": "a", "out": "b"}, label=LABEL, at=at)
     assert found == {"llama": (1500, 300), "qwen": (3, 0)}
-    (path, form, signature), _ = prometheus.asked
+    (path, form, signature), _ = prometheus.requests
     assert (path, form) == ("/api/v1/query", {"query": ["a"], "time": [str(int(at.timestamp()))]})
     assert "/us-east-1/monitoring/aws4_request" in signature
 
@@ -462,7 +463,7 @@ def test_both_paths_that_aws_documents_are_tried(prometheus: Any, code: int) -> 
     prometheus.answers += [(code, {}), (200, vector(llama="5"))] * 2
     at = dt.datetime(2026, 11, 30, tzinfo=dt.UTC)
     assert usage.tokens(SESSION, prometheus.url, {"in": "a", "out": "b"}, label=LABEL, at=at) == {"llama": (5, 5)}
-    assert [path for path, _, _ in prometheus.asked[:2]] == ["/api/v1/query", "/prometheus/api/v1/query"]
+    assert [path for path, _, _ in prometheus.requests[:2]] == ["/api/v1/query", "/prometheus/api/v1/query"]
 
 
 @pytest.mark.parametrize(

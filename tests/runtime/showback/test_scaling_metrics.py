@@ -97,10 +97,10 @@ def test_copies_wanted_differ_from_copies_running_while_instances_are_missing(aw
     aws.scaling.register_scalable_target(**RESOURCE, MinCapacity=9, MaxCapacity=9)
     driven.advance(60)
     sample(aws, driven)
-    wanted, running = (total(name, InferenceComponentName="llama") for name in ("CopiesWanted", "CopiesRunning"))
-    assert wanted == 9
-    assert 1 <= running < wanted
-    assert drawn(aws, copies_short, driven.utc()) == [wanted - running]
+    target, running = (total(name, InferenceComponentName="llama") for name in ("CopiesWanted", "CopiesRunning"))
+    assert target == 9
+    assert 1 <= running < target
+    assert drawn(aws, copies_short, driven.utc()) == [target - running]
 
 
 def test_decisions_are_counted_once_by_their_reason_however_often_a_run_is_repeated(
@@ -151,10 +151,10 @@ class Pages:
 
     def __init__(self, newest: dt.datetime) -> None:
         self.newest = newest
-        self.asked = 0
+        self.calls = 0
 
     def describe_scaling_activities(self, **request: Any) -> dict[str, Any]:
-        self.asked += 1
+        self.calls += 1
         first = int(request.get("NextToken", 0))
         return {
             "ScalingActivities": [
@@ -174,7 +174,7 @@ def test_further_pages_are_read_as_far_as_the_windows_reach() -> None:
     found = scaled.decisions(client, {"llama"}, due=BEGIN, seconds=300, seconds_left=plenty, enough=60)
     assert [one.by_reason for one in found] == [{("llama", "MinCapacity"): 15}] * scaled.WINDOWS
     assert [one.began for one in found] == [BEGIN - dt.timedelta(minutes=back) for back in (15, 10, 5)]
-    assert client.asked == 3  # ninety decisions in the windows, and a page that is older
+    assert client.calls == 3  # ninety decisions in the windows, and a page that is older
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_reading_ends_after_so_many_pages_and_before_the_time_does(seconds: int,
         scaled.decisions(
             client, {"llama"}, due=BEGIN, seconds=seconds, seconds_left=lambda: float(next(left)), enough=60
         )
-    assert client.asked <= scaled.PAGES
+    assert client.calls <= scaled.PAGES
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from tests.support.speculation import BASE_PREFIX, BUCKET, client
 def s3() -> Iterator[Any]:
     """S3 with the base model's files."""
     with mock_aws():
-        made = client("s3")
-        made.create_bucket(Bucket=BUCKET)
+        s3 = client("s3")
+        s3.create_bucket(Bucket=BUCKET)
         files = {
             "config.json": json.dumps(BASE_CONFIG).encode(),
             "tokenizer.json": b"{}",
@@ -26,8 +26,8 @@ def s3() -> Iterator[Any]:
             "cdk-sglang-manifest.json": b"{}",
         }
         for name, content in files.items():
-            made.put_object(Bucket=BUCKET, Key=f"{BASE_PREFIX}{name}", Body=content)
-        yield made
+            s3.put_object(Bucket=BUCKET, Key=f"{BASE_PREFIX}{name}", Body=content)
+        yield s3
 
 
 def keys(s3: Any, prefix: str) -> list[str]:

@@ -41,7 +41,7 @@ def success(*values: str) -> dict[str, Any]:
     return {"status": "success", "data": {"result": [{"metric": {}, "value": [0, value]} for value in values]}}
 
 
-def asked(monkeypatch: pytest.MonkeyPatch, prometheus: Prometheus) -> float | None:
+def measured_length(monkeypatch: pytest.MonkeyPatch, prometheus: Prometheus) -> float | None:
     monkeypatch.setattr(urllib.request, "urlopen", prometheus)
     session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1")
     return accept_length(
@@ -57,7 +57,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, prometheus: Prometheus) -> float | No
 def test_the_mean_over_the_measurement_is_asked_for_with_a_signature(monkeypatch: pytest.MonkeyPatch) -> None:
     prometheus = Prometheus(success("2.4", "2.6"))
 
-    assert asked(monkeypatch, prometheus) == pytest.approx(2.5)
+    assert measured_length(monkeypatch, prometheus) == pytest.approx(2.5)
     (request,) = prometheus.requests
     assert isinstance(request.data, bytes)
     form = urllib.parse.parse_qs(request.data.decode())
@@ -70,7 +70,7 @@ def test_the_mean_over_the_measurement_is_asked_for_with_a_signature(monkeypatch
 def test_the_other_path_of_the_api_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     prometheus = Prometheus(404, success("2.0"))
 
-    assert asked(monkeypatch, prometheus) == 2.0
+    assert measured_length(monkeypatch, prometheus) == 2.0
     assert [urllib.parse.urlsplit(one.full_url).path for one in prometheus.requests] == [
         "/api/v1/query",
         "/prometheus/api/v1/query",
@@ -81,4 +81,4 @@ def test_the_other_path_of_the_api_is_tried(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_cloudwatch_that_does_not_answer_is_no_reason_to_fail(
     monkeypatch: pytest.MonkeyPatch, answers: tuple[Any, ...]
 ) -> None:
-    assert asked(monkeypatch, Prometheus(*answers)) is None
+    assert measured_length(monkeypatch, Prometheus(*answers)) is None

@@ -33,8 +33,8 @@ class Registered(SageMakerStandIn):
         self.job = ""
 
     def list_model_packages(self, **parameters: Any) -> dict[str, Any]:
-        wanted = parameters.get("ModelApprovalStatus")
-        runs = [run for run, status in self.statuses.items() if wanted in {None, status}]
+        approval = parameters.get("ModelApprovalStatus")
+        runs = [run for run, status in self.statuses.items() if approval in {None, status}]
         return packages(*runs)
 
     def describe_model_package(self, **_: Any) -> dict[str, Any]:
@@ -58,9 +58,9 @@ class Registered(SageMakerStandIn):
 
 @pytest.fixture
 def sagemaker() -> Registered:
-    made = Registered()
-    live(made)
-    return made
+    sagemaker = Registered()
+    live(sagemaker)
+    return sagemaker
 
 
 @pytest.fixture

@@ -38,21 +38,21 @@ def sagemaker() -> SageMakerStandIn:
     return live(SageMakerStandIn())
 
 
-def live(made: SageMakerStandIn, *, instances: int = 2, uri: str = BASE_URI) -> SageMakerStandIn:
-    made.put(
+def live(sagemaker: SageMakerStandIn, *, instances: int = 2, uri: str = BASE_URI) -> SageMakerStandIn:
+    sagemaker.put(
         "endpoint",
         ENDPOINT,
         EndpointStatus="InService",
         EndpointConfigName="live-config",
         ProductionVariants=[{"VariantName": "main", "CurrentInstanceCount": instances}],
     )
-    made.put(
+    sagemaker.put(
         "endpoint_config",
         "live-config",
         ProductionVariants=[{"VariantName": "main", "InferenceAmiVersion": "al2023-gpu"}],
         VpcConfig={"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]},
     )
-    made.put(
+    sagemaker.put(
         "model",
         "live-model",
         PrimaryContainer={
@@ -62,7 +62,7 @@ def live(made: SageMakerStandIn, *, instances: int = 2, uri: str = BASE_URI) -> 
         },
         VpcConfig={"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]},
     )
-    made.put(
+    sagemaker.put(
         "inference_component",
         COMPONENT,
         EndpointName=ENDPOINT,
@@ -75,7 +75,7 @@ def live(made: SageMakerStandIn, *, instances: int = 2, uri: str = BASE_URI) -> 
         },
         RuntimeConfig={"DesiredCopyCount": 1, "CurrentCopyCount": 1},
     )
-    return made
+    return sagemaker
 
 
 def opened(sagemaker: Any, found: Config | None = None) -> dict[str, Any]:
@@ -138,12 +138,12 @@ def test_a_second_endpoint_has_the_live_network_and_image_and_then_the_canaries(
     found = gated(config(), second_endpoint=True)
 
     state = opened(sagemaker, found)
-    made = sagemaker.found["endpoint_config"][f"gate-{RUN}"]
+    endpoint_config = sagemaker.found["endpoint_config"][f"gate-{RUN}"]
 
     assert state["second"] is True
-    assert made["ProductionVariants"][0]["InitialInstanceCount"] == 1
-    assert made["ProductionVariants"][0]["InferenceAmiVersion"] == "al2023-gpu"
-    assert made["VpcConfig"]["Subnets"] == ["subnet-1"]
+    assert endpoint_config["ProductionVariants"][0]["InitialInstanceCount"] == 1
+    assert endpoint_config["ProductionVariants"][0]["InferenceAmiVersion"] == "al2023-gpu"
+    assert endpoint_config["VpcConfig"]["Subnets"] == ["subnet-1"]
     assert watched(sagemaker, state)["state"] == "opening"
     sagemaker.serve()
     assert watched(sagemaker, state)["state"] == "opening"

@@ -34,9 +34,9 @@ QUOTA = "ml.g6e.12xlarge for training job usage"
 
 
 def sagemaker() -> SageMakerStandIn:
-    made = SageMakerStandIn()
-    made.meta = client("sagemaker").meta
-    return live(made)
+    stand_in = SageMakerStandIn()
+    stand_in.meta = client("sagemaker").meta
+    return live(stand_in)
 
 
 def running(*names: tuple[str, int]) -> Any:
@@ -62,8 +62,8 @@ def quotas(value: float | None) -> Any:
 
 
 def check(s3: Any, found: Config | None = None, **clients: Any) -> dict[str, Any]:
-    given = {"sagemaker": sagemaker(), "stepfunctions": running((RUN, 0)), "quotas": quotas(4), **clients}
-    return inputs.check(aws(s3=s3, **given), found or config(), event(), NOW, plenty)
+    services = {"sagemaker": sagemaker(), "stepfunctions": running((RUN, 0)), "quotas": quotas(4), **clients}
+    return inputs.check(aws(s3=s3, **services), found or config(), event(), NOW, plenty)
 
 
 def test_a_run_that_can_start_knows_base_dataset_and_job(s3: Any) -> None:

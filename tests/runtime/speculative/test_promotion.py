@@ -151,9 +151,9 @@ def test_another_deployment_is_waited_for_and_not_for_ever(s3: Any) -> None:
     found = promoting(s3, stack("UPDATE_IN_PROGRESS"))
     assert (found["state"], found["started"]) == ("running", False)
 
-    asked = (NOW - dt.timedelta(hours=5)).isoformat()
+    start = (NOW - dt.timedelta(hours=5)).isoformat()
     with pytest.raises(EndError, match=r"has been UPDATE_IN_PROGRESS for 5.0 h") as ended:
-        promoting(s3, stack("UPDATE_IN_PROGRESS"), state={"asked": asked})
+        promoting(s3, stack("UPDATE_IN_PROGRESS"), state={"asked": start})
     assert ended.value.end == FAILED
 
 
@@ -249,13 +249,13 @@ def test_a_stack_that_somebody_else_deployed_meanwhile_is_no_promotion() -> None
 
 def test_the_previous_version_is_the_newest_approved_one_that_does_not_serve() -> None:
     listed = packages("r20261101T000000-0002", "r20261001T000000-0001", status=registry.APPROVED)
-    wanted = {
+    parameters = {
         "ModelPackageGroupName": COMPONENT,
         "SortBy": "CreationTime",
         "SortOrder": "Descending",
         "ModelApprovalStatus": "Approved",
     }
 
-    found = registry.approved_runs(stubbed("sagemaker", ("list_model_packages", wanted, listed)), COMPONENT)
+    found = registry.approved_runs(stubbed("sagemaker", ("list_model_packages", parameters, listed)), COMPONENT)
 
     assert found == ["r20261101T000000-0002", "r20261001T000000-0001"]

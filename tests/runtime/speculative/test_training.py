@@ -67,11 +67,11 @@ def test_the_ceiling_is_the_lower_of_hours_and_dollars() -> None:
 
 
 def test_the_job_is_created_with_the_dataset_and_a_time_limit(s3: Any) -> None:
-    wanted = request(config(), NAME, DATASET, run=RUN)
+    job = request(config(), NAME, DATASET, run=RUN)
     sagemaker = stubbed(
         "sagemaker",
         ("describe_optimization_job", DESCRIBE, ("ResourceNotFound", "no such job")),
-        ("create_optimization_job", wanted, {"OptimizationJobArn": ARN}),
+        ("create_optimization_job", job, {"OptimizationJobArn": ARN}),
         ("describe_optimization_job", DESCRIBE, described("STARTING")),
     )
 
@@ -79,9 +79,9 @@ def test_the_job_is_created_with_the_dataset_and_a_time_limit(s3: Any) -> None:
 
     sagemaker.stubber.assert_no_pending_responses()
     assert (found["name"], found["output"], found["taken_over"]) == (NAME, OUTPUT, False)
-    assert wanted["StoppingCondition"] == {"MaxRuntimeInSeconds": 20 * 3600}
-    assert wanted["ModelSource"]["S3"]["ModelAccessConfig"] == {"AcceptEula": True}
-    source = wanted["OptimizationConfigs"][0]["ModelSpeculativeDecodingConfig"]["TrainingDataSource"]
+    assert job["StoppingCondition"] == {"MaxRuntimeInSeconds": 20 * 3600}
+    assert job["ModelSource"]["S3"]["ModelAccessConfig"] == {"AcceptEula": True}
+    source = job["OptimizationConfigs"][0]["ModelSpeculativeDecodingConfig"]["TrainingDataSource"]
     assert source["S3Uri"].endswith("/data/")
     assert "job.json" in keys(s3, f"speculative/{COMPONENT}/runs/{RUN}/")
 

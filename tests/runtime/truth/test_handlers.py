@@ -39,12 +39,12 @@ def five(handler: Any, sagemaker: Any, driven: Any) -> None:
 
 
 def event(kind: str = "Update", *, physical: str = "llama:1", old: dict[str, Any] | None = None, **changes: Any) -> Any:
-    given = {"RequestType": kind, "ResourceProperties": PROPERTIES | changes}
+    fields = {"RequestType": kind, "ResourceProperties": PROPERTIES | changes}
     if kind != "Create":
-        given |= {"PhysicalResourceId": physical}
+        fields |= {"PhysicalResourceId": physical}
     if kind == "Update":
-        given |= {"OldResourceProperties": PROPERTIES | {"Model": "llama-0"} | (old or {})}
-    return given
+        fields |= {"OldResourceProperties": PROPERTIES | {"Model": "llama-0"} | (old or {})}
+    return fields
 
 
 def copies(answer: dict[str, Any]) -> int:
@@ -114,17 +114,17 @@ def test_deleting_asks_nobody(handler: Any) -> None:
 @pytest.mark.usefixtures("five")
 def test_a_throttled_or_forbidden_look_fails_and_never_guesses(handler: Any, sagemaker: Any) -> None:
     answering(sagemaker, "DescribeInferenceComponent", 400, "AccessDeniedException")
-    asked = logic.Properties.parse(PROPERTIES)
+    properties = logic.Properties.parse(PROPERTIES)
     with pytest.raises(ClientError, match="AccessDeniedException"):
-        logic.answer(sagemaker, asked, before=None, physical_id="")
+        logic.answer(sagemaker, properties, before=None, physical_id="")
     throttled = SESSION.client("sagemaker")
     answering(throttled, "DescribeInferenceComponent", 400, "ThrottlingException")
     with pytest.raises(ClientError, match="ThrottlingException"):
-        logic.answer(throttled, asked, before=None, physical_id="")
+        logic.answer(throttled, properties, before=None, physical_id="")
     invalid = SESSION.client("sagemaker")
     answering(invalid, "DescribeInferenceComponent", 400, "ValidationException", "1 validation error detected")
     with pytest.raises(ClientError, match="1 validation error"):  # another complaint than that it is not there
-        logic.answer(invalid, asked, before=None, physical_id="")
+        logic.answer(invalid, properties, before=None, physical_id="")
 
 
 @pytest.mark.usefixtures("five")

@@ -51,8 +51,8 @@ def smoke(body: dict[str, Any] | None = None, *, expect: str = "path", timeout_s
     return specs.Smoke(body=json.dumps(body or {}), expect=(expect,), timeout_seconds=timeout_seconds)
 
 
-def wanted(name: str = "llama", **changes: Any) -> specs.Component:
-    given: dict[str, Any] = {
+def spec(name: str = "llama", **changes: Any) -> specs.Component:
+    fields: dict[str, Any] = {
         "name": name,
         "model": "llama-1",
         "image": IMAGE,
@@ -64,7 +64,7 @@ def wanted(name: str = "llama", **changes: Any) -> specs.Component:
         "startup_seconds": 600,
         "smoke": smoke(),
     }
-    return specs.Component(**given | changes)
+    return specs.Component(**fields | changes)
 
 
 @dataclass(kw_only=True)
@@ -72,14 +72,14 @@ class Check:
     """The check, and what it is asked."""
 
     aws: logic.Clients
-    asked: specs.Specification
+    specification: specs.Specification
 
     def __call__(
         self, *components: specs.Component, after: float = PATIENT, budget: float = 60, **changes: Any
     ) -> list[str]:
         """Return what is missing so many seconds after the check began; a mistake is raised."""
-        asked = replace(self.asked, components=components or (wanted(),), **changes)
-        done, findings = logic.check(self.aws, asked, start=0, now=after, budget_seconds=budget)
+        specification = replace(self.specification, components=components or (spec(),), **changes)
+        done, findings = logic.check(self.aws, specification, start=0, now=after, budget_seconds=budget)
         assert done == (not findings)
         return [f"{finding.kind}: {finding.text}" for finding in findings]
 
@@ -104,7 +104,9 @@ def check(cloud: LocalCloud, client: Callable[[str], Any]) -> Check:
 
     return Check(
         aws=logic.Clients(sagemaker=sagemaker, scaling=client("application-autoscaling"), runtime=runtime),
-        asked=specs.Specification(endpoint="fleet", config="fleet-1", part=0, timeout_seconds=DEADLINE, components=()),
+        specification=specs.Specification(
+            endpoint="fleet", config="fleet-1", part=0, timeout_seconds=DEADLINE, components=()
+        ),
     )
 
 
@@ -177,15 +179,15 @@ def test_an_endpoint_that_failed_is_named_with_its_reason(check: Check) -> None:
 
 
 def test_a_component_that_is_gone_is_named(check: Check) -> None:
-    said = check.refuses(wanted(), wanted("qwen"))
-    assert said.startswith("component qwen: Could not find inference component")
+    problem = check.refuses(spec(), spec("qwen"))
+    assert problem.startswith("component qwen: Could not find inference component")
 
 
 def test_a_component_that_failed_is_named_with_its_reason(check: Check) -> None:
     faults.inject("component-health-check", target="qwen")
     component(check.aws.sagemaker, "qwen")
     eventually(lambda: status(check, "qwen") == "Failed")
-    assert "component qwen: is Failed (Container failed to start: no healthy /ping" in check.refuses(wanted("qwen"))
+    assert "component qwen: is Failed (Container failed to start: no healthy /ping" in check.refuses(spec("qwen"))
 
 
 def status(check: Check, name: str) -> str:
@@ -204,19 +206,19 @@ def test_a_component_that_went_back_to_its_old_model_is_named_with_its_reason(ch
         },
     )
     in_service(sagemaker)
-    said = check.refuses(wanted(model="llama-2"))
-    assert said.startswith(
+    problem = check.refuses(spec(model="llama-2"))
+    assert problem.startswith(
         "component llama: asked for model llama-2, serves llama-1: SageMaker took the update back (Container failed to start"
     )
-    assert said.endswith("mend it, and deploy again")
+    assert problem.endswith("mend it, and deploy again")
 
 
 def test_image_and_environment_are_compared_without_showing_values(check: Check) -> None:
-    said = check.refuses(
-        wanted(image=IMAGE.replace("1" * 64, "2" * 64), environment={"SM_TEST_VERSION": "confidential"})
+    problem = check.refuses(
+        spec(image=IMAGE.replace("1" * 64, "2" * 64), environment={"SM_TEST_VERSION": "confidential"})
     )
-    assert "asked for image" in said
-    assert said.splitlines()[1] == (
+    assert "asked for image" in problem
+    assert problem.splitlines()[1] == (
         "component llama: model llama-1 has another environment than asked: SM_TEST_VERSION differ"
     )
 
@@ -229,21 +231,19 @@ def test_a_long_value_is_compared_by_its_digest(check: Check) -> None:
     component(check.aws.sagemaker, "qwen", model_name=name)
     in_service(check.aws.sagemaker, "qwen")
     digest = hashlib.sha256(long.encode()).hexdigest()
-    assert check(wanted("qwen", model=name, environment={"SM_TEST_LONG": f"sha256:{digest}"})) == []
-    assert "SM_TEST_LONG" in check.refuses(
-        wanted("qwen", model=name, environment={"SM_TEST_LONG": f"sha256:{'0' * 64}"})
-    )
+    assert check(spec("qwen", model=name, environment={"SM_TEST_LONG": f"sha256:{digest}"})) == []
+    assert "SM_TEST_LONG" in check.refuses(spec("qwen", model=name, environment={"SM_TEST_LONG": f"sha256:{'0' * 64}"}))
 
 
 def test_a_count_that_nothing_but_cloudformation_may_change_is_compared(check: Check) -> None:
     assert "component llama: asked for 2 copies, 1 are wanted now; somebody changed the count" in check.refuses(
-        wanted(fewest=2, most=2)
+        spec(fewest=2, most=2)
     )
 
 
 def test_a_scaled_count_out_of_its_bounds_is_waited_for(check: Check) -> None:
     scale(check, 2, 4)
-    assert check(wanted(fewest=2, most=4, scaling=((2, 4),))) == [
+    assert check(spec(fewest=2, most=4, scaling=((2, 4),))) == [
         "waiting: component llama: asked for 2 to 4 copies, 1 are wanted now; scaling has not moved them yet"
     ]
 
@@ -254,26 +254,26 @@ def test_copies_on_their_way_are_waited_for(check: Check) -> None:
     sagemaker.update_inference_component_runtime_config(
         InferenceComponentName="llama", DesiredRuntimeConfig={"CopyCount": 2}
     )
-    (said,) = check(wanted(most=2))
-    assert said in (
+    (finding,) = check(spec(most=2))
+    assert finding in (
         "waiting: component llama: is Updating",
         "waiting: component llama: 1 of 2 copies are there",
     )
     faults.clear()
-    eventually(lambda: check(wanted(most=2)) == [])
+    eventually(lambda: check(spec(most=2)) == [])
 
 
 def test_a_missing_scaling_target_is_named(check: Check) -> None:
     assert "asked for scaling from 1 to 4 copies, has no scaling target" in check.refuses(
-        wanted(most=4, scaling=((1, 4),))
+        spec(most=4, scaling=((1, 4),))
     )
 
 
 def test_bounds_of_a_schedule_count_as_asked_and_others_do_not(check: Check) -> None:
     scale(check, 1, 6)
-    assert check(wanted(most=6, scaling=((1, 4), (1, 6)))) == []
-    said = check.refuses(wanted(most=6, scaling=((1, 4), (2, 6))))
-    assert "asked for scaling from 1 to 4 or 2 to 6 copies, its target has 1 to 6" in said
+    assert check(spec(most=6, scaling=((1, 4), (1, 6)))) == []
+    problem = check.refuses(spec(most=6, scaling=((1, 4), (2, 6))))
+    assert "asked for scaling from 1 to 4 or 2 to 6 copies, its target has 1 to 6" in problem
 
 
 def test_more_components_than_one_page_of_targets_are_all_looked_at(check: Check) -> None:
@@ -282,7 +282,7 @@ def test_more_components_than_one_page_of_targets_are_all_looked_at(check: Check
         scale(check, 1, 4, name)
     from cdk_sglang._runtime.truth.live import scaling_findings
 
-    many = [wanted(name, most=4, scaling=((1, 4),)) for name in [*names, "absent"]]
+    many = [spec(name, most=4, scaling=((1, 4),)) for name in [*names, "absent"]]
     (finding,) = scaling_findings(check.aws.scaling, many, copies=lambda _: 1)
     assert finding.text.startswith("component absent: asked for scaling")
 
@@ -290,7 +290,7 @@ def test_more_components_than_one_page_of_targets_are_all_looked_at(check: Check
 def test_a_component_at_zero_is_woken_and_waited_for(check: Check, client: Callable[[str], Any]) -> None:
     scale(check, 0, 4)
     to_zero(check)
-    asleep = wanted(fewest=0, most=4, scaling=((0, 4),))
+    asleep = spec(fewest=0, most=4, scaling=((0, 4),))
     assert check(asleep) == ["waiting: component llama: has no copy to answer yet; the request wakes it"]
     from localcloud.aws.hosting.store import stores
 
@@ -307,35 +307,35 @@ def test_a_component_that_a_schedule_stopped_cannot_be_verified(check: Check) ->
     scale(check, 0, 0)
     to_zero(check)
     assert "its schedule has stopped it (0 copies at most), so nothing can be asked of it" in check.refuses(
-        wanted(fewest=0, most=4, scaling=((1, 4), (0, 0)))
+        spec(fewest=0, most=4, scaling=((1, 4), (0, 0)))
     )
 
 
 def test_an_answer_without_the_expected_field_is_refused_and_never_shown(check: Check) -> None:
-    said = check.refuses(wanted(smoke=smoke({"secret": "hush"}, expect="choices.0.message.tool_calls")))
-    assert said.startswith("component llama: answered the smoke request without choices.0.message.tool_calls")
-    assert "hush" not in said
-    assert "invocations" not in said
+    problem = check.refuses(spec(smoke=smoke({"secret": "hush"}, expect="choices.0.message.tool_calls")))
+    assert problem.startswith("component llama: answered the smoke request without choices.0.message.tool_calls")
+    assert "hush" not in problem
+    assert "invocations" not in problem
 
 
 @pytest.mark.parametrize("task", ["embedding", "rerank", "classify"])
 def test_the_request_of_each_task_is_answered_by_what_the_task_expects(check: Check, task: Task) -> None:
     sent = SmokeRequest().as_sent(task)
     sent["body"] = {name: [value] if name == "input" else value for name, value in sent["body"].items()}
-    assert check(wanted(smoke=specs.Smoke.parse(sent))) == []
+    assert check(spec(smoke=specs.Smoke.parse(sent))) == []
     chat = specs.Smoke.parse({**sent, "body": {"messages": []}})
-    assert "answered the smoke request without" in check.refuses(wanted(smoke=chat))
+    assert "answered the smoke request without" in check.refuses(spec(smoke=chat))
 
 
 def test_a_request_the_model_refuses_is_final(check: Check) -> None:
-    said = check.refuses(wanted(smoke=smoke({"status": 400, "secret": "hush"})))
-    assert said == (
+    problem = check.refuses(spec(smoke=smoke({"status": 400, "secret": "hush"})))
+    assert problem == (
         "component llama: answered the smoke request with status 400; see /aws/sagemaker/InferenceComponents/llama"
     )
 
 
 def test_a_model_that_answers_with_errors_has_five_minutes(check: Check) -> None:
-    broken = wanted(smoke=smoke({"status": 500}))
+    broken = spec(smoke=smoke({"status": 500}))
     assert check(broken, after=299) == [
         "waiting: component llama: answered the smoke request with status 500; see /aws/sagemaker/InferenceComponents/llama"
     ]
@@ -343,22 +343,26 @@ def test_a_model_that_answers_with_errors_has_five_minutes(check: Check) -> None
 
 
 def test_an_answer_that_does_not_come_is_waited_for_and_then_final(check: Check) -> None:
-    slow = wanted(smoke=smoke({"sleep_s": 3}, timeout_seconds=1))
+    slow = spec(smoke=smoke({"sleep_s": 3}, timeout_seconds=1))
     assert check(slow) == ["waiting: component llama: gave no answer to the smoke request within 1 s"]
     assert "gave no answer" in check.refuses(slow, after=301)
 
 
 def test_every_problem_is_named_at_once(check: Check) -> None:
-    said = check.refuses(wanted("qwen"), wanted(fewest=2, most=2), wanted("phi"))
-    assert [line.split(":")[0] for line in said.splitlines()] == ["component qwen", "component llama", "component phi"]
+    problems = check.refuses(spec("qwen"), spec(fewest=2, most=2), spec("phi"))
+    assert [line.split(":")[0] for line in problems.splitlines()] == [
+        "component qwen",
+        "component llama",
+        "component phi",
+    ]
 
 
 @pytest.mark.parametrize("operation", ["DescribeEndpoint", "DescribeInferenceComponent", "InvokeEndpoint"])
 def test_a_throttled_check_is_repeated_and_at_its_end_a_failure(check: Check, operation: str) -> None:
     faults.inject("throttling", target=operation)
-    (said,) = check()
-    assert said.startswith("unseen: could not check: ")
-    assert "ThrottlingException" in said
+    (finding,) = check()
+    assert finding.startswith("unseen: could not check: ")
+    assert "ThrottlingException" in finding
     assert "(still so after 55 minutes)" in check.refuses(after=DEADLINE)
     faults.clear()
     assert check(after=DEADLINE) == []  # what is true in the last look is true
@@ -378,9 +382,9 @@ def test_a_permission_that_is_missing_is_repeated_and_at_its_end_a_failure(
 ) -> None:
     scale(check, 1, 4)
     answering(getattr(check.aws, service), operation, 400, "AccessDeniedException", "User is not authorized")
-    scaled = wanted(most=4, scaling=((1, 4),))
-    said = check(scaled)
-    assert any(text.startswith("unseen: could not check: ") and "AccessDeniedException" in text for text in said)
+    scaled = spec(most=4, scaling=((1, 4),))
+    findings = check(scaled)
+    assert any(text.startswith("unseen: could not check: ") and "AccessDeniedException" in text for text in findings)
     assert "AccessDeniedException" in check.refuses(scaled, after=DEADLINE)
 
 
@@ -394,7 +398,7 @@ def test_a_call_that_times_out_says_nothing_about_the_endpoint(check: Check) -> 
 
 
 def test_a_look_that_takes_too_long_goes_on_at_the_next(check: Check) -> None:
-    slow = wanted(smoke=smoke({"sleep_s": 2}))
+    slow = spec(smoke=smoke({"sleep_s": 2}))
     assert check(slow, budget=1) == ["waiting: component llama: was not asked in the time one look has"]
     assert check(slow, budget=20) == []
 
@@ -421,26 +425,26 @@ def test_every_type_of_a_pool_must_have_the_model_that_was_asked_for_it(check: C
         RuntimeConfig={"CopyCount": 1},
     )
     in_service(sagemaker, "pooled")
-    asked = wanted("pooled", instance_types=(small, large))
+    component = spec("pooled", instance_types=(small, large))
 
     def other(name: str, *types: str, version: str = "split") -> specs.Variant:
         return specs.Variant(model=name, environment={"SM_TEST_VERSION": version}, instance_types=types)
 
-    check.asked = replace(check.asked, endpoint="pool", config="pool-1")
-    assert check(replace(asked, others=(other("llama-2", large),))) == []
-    swapped = check.refuses(replace(asked, others=(other("llama-2", small),)))
+    check.specification = replace(check.specification, endpoint="pool", config="pool-1")
+    assert check(replace(component, others=(other("llama-2", large),))) == []
+    swapped = check.refuses(replace(component, others=(other("llama-2", small),)))
     assert f"asked for model llama-1 on {large}, serves llama-2" in swapped
     assert f"asked for model llama-2 on {small}, serves llama-1" in swapped
-    differs = check.refuses(replace(asked, others=(other("llama-2", large, version="old"),)))
+    differs = check.refuses(replace(component, others=(other("llama-2", large, version="old"),)))
     assert "model llama-2 has another environment than asked: SM_TEST_VERSION differ" in differs
-    assert "asked for model llama-1, serves llama-1, llama-2" in check.refuses(asked)
+    assert "asked for model llama-1, serves llama-1, llama-2" in check.refuses(component)
 
 
 class Adapters:
     """SageMaker's word on adapters, and what their copies answer, by name."""
 
     def __init__(self, answers: dict[str, int], *, status: str = "InService") -> None:
-        self.answers, self.status, self.asked = answers, status, list[str]()
+        self.answers, self.status, self.names = answers, status, list[str]()
 
     def describe_inference_component(self, **request: str) -> dict[str, str]:
         name = request["InferenceComponentName"]
@@ -451,22 +455,24 @@ class Adapters:
 
     def invoke_endpoint(self, **request: Any) -> dict[str, Any]:
         name = request["InferenceComponentName"]
-        self.asked.append(name)
+        self.names.append(name)
         status = self.answers[name]
         if status == 200:
             return {"Body": io.BytesIO(b'{"path": "x"}')}
         raise ClientError({"Error": {"Code": "ModelError"}, "OriginalStatusCode": status}, "InvokeEndpoint")
 
     def finding(self, name: str, *, elapsed: float = PATIENT) -> str | None:
-        asked = specs.Specification(endpoint="fleet", config="c", part=0, timeout_seconds=DEADLINE, components=())
-        found = adapter_finding(self, lambda _: self, asked, wanted(), name, copies=1, elapsed=elapsed)
+        specification = specs.Specification(
+            endpoint="fleet", config="c", part=0, timeout_seconds=DEADLINE, components=()
+        )
+        found = adapter_finding(self, lambda _: self, specification, spec(), name, copies=1, elapsed=elapsed)
         return None if found is None else f"{found.kind}: {found.text}"
 
 
 def test_an_adapter_that_answers_is_well() -> None:
     adapters = Adapters({"llama-triage": 200})
     assert adapters.finding("llama-triage") is None
-    assert adapters.asked == ["llama-triage"]
+    assert adapters.names == ["llama-triage"]
 
 
 @pytest.mark.parametrize("status", [404, 429, 500, 503])
@@ -476,34 +482,34 @@ def test_an_adapter_that_is_just_in_service_and_not_loaded_yet_is_waited_for(sta
         f"waiting: adapter llama-triage: answered the smoke request with status {status}; "
         "see /aws/sagemaker/InferenceComponents/llama"
     )
-    said = adapters.finding("llama-triage", elapsed=301)
-    assert said is not None
-    assert said.startswith("wrong: ")
+    finding = adapters.finding("llama-triage", elapsed=301)
+    assert finding is not None
+    assert finding.startswith("wrong: ")
 
 
 def test_an_adapter_that_refuses_the_question_is_wrong_at_once() -> None:
-    said = Adapters({"llama-triage": 400}).finding("llama-triage")
-    assert said is not None
-    assert said.startswith("wrong: adapter llama-triage: answered the smoke request with status 400")
+    finding = Adapters({"llama-triage": 400}).finding("llama-triage")
+    assert finding is not None
+    assert finding.startswith("wrong: adapter llama-triage: answered the smoke request with status 400")
 
 
 @pytest.mark.parametrize(
-    ("status", "said"),
+    ("status", "finding"),
     [
         ("Creating", "waiting: adapter llama-triage: is Creating"),
         ("Failed", "wrong: adapter llama-triage: is Failed (it does not fit)"),
     ],
 )
-def test_an_adapter_that_is_not_in_service_is_not_asked(status: str, said: str) -> None:
+def test_an_adapter_that_is_not_in_service_is_not_asked(status: str, finding: str) -> None:
     adapters = Adapters({"llama-triage": 200}, status=status)
-    assert adapters.finding("llama-triage") == said
-    assert adapters.asked == []
+    assert adapters.finding("llama-triage") == finding
+    assert adapters.names == []
 
 
 def test_adapters_are_asked_after_their_component_has_answered(check: Check) -> None:
     adapters = ("llama-triage", "llama-billing")
-    assert check(wanted(adapters=adapters, smoke=smoke({"status": 500}))) == [
+    assert check(spec(adapters=adapters, smoke=smoke({"status": 500}))) == [
         "waiting: component llama: answered the smoke request with status 500; see /aws/sagemaker/InferenceComponents/llama"
     ]
-    said = check.refuses(wanted(adapters=adapters)).splitlines()
-    assert [line.split(";")[0] for line in said] == [f"adapter {name}: does not exist" for name in adapters]
+    problems = check.refuses(spec(adapters=adapters)).splitlines()
+    assert [line.split(";")[0] for line in problems] == [f"adapter {name}: does not exist" for name in adapters]

@@ -43,14 +43,14 @@ FILES = {
 
 @pytest.fixture
 def built() -> Iterator[list[builds.Build]]:
-    seen: list[builds.Build] = []
+    all_builds: list[builds.Build] = []
 
     def step(build: builds.Build) -> None:
-        seen.append(build)
+        all_builds.append(build)
         builds.push_image(build)
 
     before = builds.use_step(step)
-    yield seen
+    yield all_builds
     builds.use_step(before)
 
 

@@ -55,9 +55,9 @@ class Run:
     def __call__(
         self, *, repo: str = REPO, revision: str = REVISION, memory: int = 10**10, **order: Any
     ) -> dict[str, Any]:
-        asked = self._weights.stage.Order(repo=repo, revision=revision, bucket="models", **order)
+        staging_order = self._weights.stage.Order(repo=repo, revision=revision, bucket="models", **order)
         result: dict[str, Any] = self._weights.stage.stage(
-            asked, hub=self._hub, s3=self._s3, report=self.report, memory=memory
+            staging_order, hub=self._hub, s3=self._s3, report=self.report, memory=memory
         )
         return result
 
@@ -159,10 +159,10 @@ def test_a_connection_that_is_cut_goes_on_where_it_was(weights: Any, hub: HubSer
     run()
 
     assert body(s3, name) == model.files[name]
-    ranges = [asked for asked in hub.fetched(name) if asked != "bytes=0-0"]
+    ranges = [byte_range for byte_range in hub.fetched(name) if byte_range != "bytes=0-0"]
     assert len(ranges) == 5
     assert ranges[0] is None
-    starts = [int(str(asked).removeprefix("bytes=").rstrip("-")) for asked in ranges[1:]]
+    starts = [int(str(byte_range).removeprefix("bytes=").rstrip("-")) for byte_range in ranges[1:]]
     assert starts == sorted(starts)
     assert starts[-1] > MIB
     assert len(run.of("retry")) == 4

@@ -71,7 +71,7 @@ def test_a_damaged_model_is_refused_in_a_line_that_names_the_file(
 ) -> None:
     lines = check(program, dict(folder.files))
     assert len(lines) == len(folder.says)
-    assert [said for said in folder.says if not any(said in line for line in lines)] == []
+    assert [text for text in folder.says if not any(text in line for line in lines)] == []
 
 
 def test_only_the_files_of_the_index_are_counted(program: Callable[[str], Any]) -> None:
@@ -151,7 +151,7 @@ def test_shards_of_another_model_are_told_apart(program: Callable[[str], Any]) -
 
 
 @pytest.mark.parametrize(
-    ("name", "body", "said"),
+    ("name", "body", "problem"),
     [
         ("config.json", b"{", "config.json: is not JSON"),
         ("config.json", b"", "config.json: is empty"),
@@ -164,12 +164,12 @@ def test_shards_of_another_model_are_told_apart(program: Callable[[str], Any]) -
     ],
 )
 def test_files_that_are_not_what_their_name_says(
-    program: Callable[[str], Any], name: str, body: bytes, said: str
+    program: Callable[[str], Any], name: str, body: bytes, problem: str
 ) -> None:
     problems = check(program, whole_model() | {name: body})
 
     assert len(problems) == 1
-    assert problems[0].startswith(said)
+    assert problems[0].startswith(problem)
 
 
 def test_nothing_at_all_is_a_problem_of_the_prefix(program: Callable[[str], Any]) -> None:
@@ -207,8 +207,8 @@ def test_a_long_header_is_read_to_its_end(program: Callable[[str], Any]) -> None
 
 
 def event(kind: str, **more: Any) -> dict[str, Any]:
-    asked = {"bucket": "models", "prefix": "llama/"}
-    return {"RequestType": kind, "ResourceProperties": {"Models": [json.dumps(asked)]}, **more}
+    location = {"bucket": "models", "prefix": "llama/"}
+    return {"RequestType": kind, "ResourceProperties": {"Models": [json.dumps(location)]}, **more}
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def any_source(**options: Any) -> AdapterSource:
     return AdapterSource.from_s3("s3://models/adapters/triage-v1.tar.gz", **options)
 
 
-def said(call: Callable[[], object]) -> list[str]:
+def problems_of(call: Callable[[], object]) -> list[str]:
     with pytest.raises(ConfigurationError) as caught:
         call()
     return list(caught.value.problems)
@@ -176,7 +176,7 @@ def test_a_changed_folder_changes_the_archive(adapter_folder: Callable[..., Path
 def test_the_stock_container_has_no_adapter_api() -> None:
     component = any_component(image=ServingImage.from_dlc(), lora=LoraOptions(max_rank=16, target_modules=("all",)))
 
-    assert said(lambda: component.add_adapter("triage", any_source())) == [
+    assert problems_of(lambda: component.add_adapter("triage", any_source())) == [
         (
             "llama.adapters.triage: AWS's own SGLang container has no adapter API, so SageMaker could not load the adapter; "
             "use the image that cdk-sglang builds (image.build)"
@@ -187,7 +187,7 @@ def test_the_stock_container_has_no_adapter_api() -> None:
 def test_a_component_without_lora_settings_takes_no_adapter() -> None:
     component = any_component(lora=None)
 
-    assert said(lambda: component.add_adapter("triage", any_source())) == [
+    assert problems_of(lambda: component.add_adapter("triage", any_source())) == [
         (
             "llama.adapters.triage: the component's server.lora is not set, so SGLang starts without room for adapters; "
             "add lora with max_rank and target_modules"
@@ -199,7 +199,7 @@ def test_rank_and_modules_are_checked_against_the_component() -> None:
     component = any_component()
     config = AdapterConfig(rank=32, target_modules=frozenset({"q_proj", "down_proj"}))
 
-    problems = said(lambda: component.add_adapter("triage", any_source(config=config)))
+    problems = problems_of(lambda: component.add_adapter("triage", any_source(config=config)))
 
     assert [problem.split(";")[0] for problem in problems] == [
         "llama.adapters.triage: rank 32 is over the component's server.lora.max_rank 16",
@@ -214,7 +214,7 @@ def test_an_adapter_of_another_base_is_refused_unless_said_to_be_the_same() -> N
     component = any_component()
     config = AdapterConfig(rank=8, target_modules=frozenset({"q_proj"}), base_model="Qwen/Qwen3-8B")
 
-    assert said(lambda: component.add_adapter("triage", any_source(config=config))) == [
+    assert problems_of(lambda: component.add_adapter("triage", any_source(config=config))) == [
         (
             "llama.adapters.triage: was trained on Qwen/Qwen3-8B, the component serves meta-llama/Llama-3.2-3B-Instruct; "
             "an adapter fits its own base model alone. If they are the same weights, say so with base_model: Qwen/Qwen3-8B"
@@ -235,7 +235,7 @@ def test_a_name_stands_once() -> None:
     component = any_component()
     component.add_adapter("triage", any_source())
 
-    assert said(lambda: component.add_adapter("triage", any_source())) == [
+    assert problems_of(lambda: component.add_adapter("triage", any_source())) == [
         "llama.adapters.triage: the component has an adapter of this name already; choose another"
     ]
 
@@ -243,7 +243,7 @@ def test_a_name_stands_once() -> None:
 def test_a_name_that_is_too_long_says_by_how_much() -> None:
     component = any_component()
 
-    (problem,) = said(lambda: component.add_adapter("a" * 60, any_source()))
+    (problem,) = problems_of(lambda: component.add_adapter("a" * 60, any_source()))
     assert "has 76 characters, AWS allows 63; shorten it by 13" in problem
 
 
@@ -301,7 +301,7 @@ def test_the_default_name_is_the_same_whether_it_is_given_or_not() -> None:
 def test_a_name_of_its_own_that_sagemaker_would_refuse(name: str, said_of_it: str) -> None:
     component = any_component()
     component.add_adapter("other", any_source(), adapter_name="taken")
-    assert said(lambda: component.add_adapter("triage", any_source(), adapter_name=name)) == [
+    assert problems_of(lambda: component.add_adapter("triage", any_source(), adapter_name=name)) == [
         f"llama.adapters.triage.adapter_name: {said_of_it}"
     ]
     component.add_adapter("triage", any_source(), adapter_name="t" * 63)
@@ -309,10 +309,10 @@ def test_a_name_of_its_own_that_sagemaker_would_refuse(name: str, said_of_it: st
 
 def test_the_short_name_follows_its_rule_beside_a_name_of_its_own() -> None:
     component = any_component()
-    (problem,) = said(lambda: component.add_adapter("a/b", any_source(), adapter_name="triage"))
+    (problem,) = problems_of(lambda: component.add_adapter("a/b", any_source(), adapter_name="triage"))
     assert problem.startswith("llama.adapters.a/b: adapter name 'a/b' is not allowed")
     component.add_adapter("a", any_source(), adapter_name="one")
-    assert said(lambda: component.add_adapter("a", any_source(), adapter_name="two")) == [
+    assert problems_of(lambda: component.add_adapter("a", any_source(), adapter_name="two")) == [
         "llama.adapters.a: the component has an adapter of this name already; choose another"
     ]
 
@@ -329,11 +329,11 @@ def test_the_short_name_follows_its_rule_beside_a_name_of_its_own() -> None:
     ],
 )
 def test_a_source_that_sagemaker_would_refuse(uri: str, message: str) -> None:
-    assert message in said(lambda: AdapterSource.from_s3(uri))[0]
+    assert message in problems_of(lambda: AdapterSource.from_s3(uri))[0]
 
 
 def test_a_specification_of_a_key_needs_its_bucket() -> None:
-    assert said(lambda: AdapterSource(Adapter(key="adapters/triage.tar.gz"))) == [
+    assert problems_of(lambda: AdapterSource(Adapter(key="adapters/triage.tar.gz"))) == [
         "adapter.bucket: missing; give the bucket of key"
     ]
 
@@ -351,7 +351,7 @@ def test_attention_data_parallelism_takes_no_adapters() -> None:
     component = any_component(tp_size=2, attn_dp_size=2)
 
     assert "attn_dp_size is 2, with which SGLang takes pinned adapters alone; use 1" in "".join(
-        said(lambda: component.add_adapter("triage", any_source()))
+        problems_of(lambda: component.add_adapter("triage", any_source()))
     )
 
 

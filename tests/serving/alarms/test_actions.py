@@ -98,9 +98,9 @@ class TestAlarmsByPromise:
             if "AlarmActions" in alarm and "Page" in name
         )
         assert "response-plan/fleet-down" in _text(page["AlarmActions"])
-        told = [alarm["AlarmActions"] for alarm in _alarms(stack).values() if "AlarmActions" in alarm]
-        assert told
-        assert all(arns == [stack.resolve(ticket.topic_arn)] for arns in told)
+        alarm_actions = [alarm["AlarmActions"] for alarm in _alarms(stack).values() if "AlarmActions" in alarm]
+        assert alarm_actions
+        assert all(arns == [stack.resolve(ticket.topic_arn)] for arns in alarm_actions)
 
     def test_an_action_alone_is_enough(self, stack: cdk.Stack, endpoint: InferenceEndpoint) -> None:
         EndpointAlarms(stack, "Promises", endpoint=endpoint, alarms=INCIDENT)

@@ -321,7 +321,7 @@ class TestTheEngine:
         assert "histogram_quantile" not in engine.query_queue_time(share=None)
 
     @pytest.mark.parametrize(
-        ("options", "said"),
+        ("options", "message"),
         [
             ({"share": 95}, "query_queue_time.share: a quantile is above 0 and below 1, got 95; write 0.95 for p95"),
             (
@@ -331,7 +331,9 @@ class TestTheEngine:
             ({"range": "5m"}, "EngineMetrics.query_queue_time.range: no such option; known: labels, share, window"),
         ],
     )
-    def test_a_wrong_option_is_refused(self, endpoint: InferenceEndpoint, options: dict[str, Any], said: str) -> None:
+    def test_a_wrong_option_is_refused(
+        self, endpoint: InferenceEndpoint, options: dict[str, Any], message: str
+    ) -> None:
         with pytest.raises(ConfigurationError) as caught:
             endpoint.metrics.engine.query_queue_time(**options)
-        assert str(caught.value) == said
+        assert str(caught.value) == message

@@ -19,7 +19,7 @@ PLAN = "arn:aws:sagemaker:us-east-1:111122223333:training-plan/peak"
 CONFIGS = "arn:aws:sagemaker:us-east-1:111122223333:endpoint-config"
 
 
-def made(*, move: OnDemandMove | None = None, alarms: bool = True, max_instances: int = 2) -> Template:
+def reserved_template(*, move: OnDemandMove | None = None, alarms: bool = True, max_instances: int = 2) -> Template:
     stack = cdk.Stack(cdk.App(), "Fleet", env=cdk.Environment(account="111122223333", region="us-east-1"))
     topic = sns.Topic.from_topic_arn(stack, "Topic", "arn:aws:sns:us-east-1:111122223333:alarms")
     InferenceEndpoint(
@@ -37,12 +37,12 @@ def made(*, move: OnDemandMove | None = None, alarms: bool = True, max_instances
 
 @pytest.fixture(scope="module")
 def alarming() -> Template:
-    return made()
+    return reserved_template()
 
 
 @pytest.fixture(scope="module")
 def moving() -> Template:
-    return made(move=OnDemandMove(max_instances=3, hours_before=12))
+    return reserved_template(move=OnDemandMove(max_instances=3, hours_before=12))
 
 
 def resources(template: Template, kind: str) -> dict[str, dict[str, Any]]:
@@ -77,9 +77,9 @@ def test_the_plan_is_checked_before_the_config_uses_it(alarming: Template) -> No
 
 def test_the_check_is_told_what_is_asked_of_the_plan(alarming: Template) -> None:
     (check,) = resources(alarming, "Custom::CdkSglangReservation").values()
-    asked = json.loads(check["Properties"]["Asked"])
-    assert len(asked.pop("config")) == 16
-    assert asked == {
+    requirements = json.loads(check["Properties"]["Asked"])
+    assert len(requirements.pop("config")) == 16
+    assert requirements == {
         "endpoint": "chat",
         "plan": PLAN,
         "type": "ml.p5en.48xlarge",
@@ -90,11 +90,15 @@ def test_the_check_is_told_what_is_asked_of_the_plan(alarming: Template) -> None
 
 
 def test_a_config_that_changes_has_its_plan_checked_anew(alarming: Template) -> None:
-    def asked(template: Template) -> str:
+    def checked_config(template: Template) -> str:
         (check,) = resources(template, "Custom::CdkSglangReservation").values()
         return str(json.loads(check["Properties"]["Asked"])["config"])
 
-    assert asked(made(max_instances=1)) != asked(alarming) == asked(made())
+    assert (
+        checked_config(reserved_template(max_instances=1))
+        != checked_config(alarming)
+        == checked_config(reserved_template())
+    )
 
 
 def test_an_endpoint_without_a_reservation_has_none_of_it() -> None:
@@ -109,11 +113,11 @@ def test_an_endpoint_without_a_reservation_has_none_of_it() -> None:
 def test_the_schedule_looks_every_hour_and_keeps_what_it_cannot_deliver(alarming: Template) -> None:
     (queue,) = resources(alarming, "AWS::SQS::Queue")
     (schedule,) = resources(alarming, "AWS::Scheduler::Schedule").values()
-    said = schedule["Properties"]
-    assert said["ScheduleExpression"] == "rate(1 hour)"
-    assert json.loads(said["Target"]["Input"]) == {"time": "<aws.scheduler.scheduled-time>"}
-    assert said["Target"]["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": [queue, "Arn"]}}
-    assert said["Target"]["RetryPolicy"] == {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 3}
+    properties = schedule["Properties"]
+    assert properties["ScheduleExpression"] == "rate(1 hour)"
+    assert json.loads(properties["Target"]["Input"]) == {"time": "<aws.scheduler.scheduled-time>"}
+    assert properties["Target"]["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": [queue, "Arn"]}}
+    assert properties["Target"]["RetryPolicy"] == {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 3}
     (endpoint,) = resources(alarming, "AWS::SageMaker::Endpoint")
     assert endpoint in schedule["DependsOn"]
 
@@ -172,7 +176,7 @@ def test_a_guard_that_only_alarms_may_change_nothing(alarming: Template) -> None
 
 def test_a_guard_that_moves_may_update_the_one_endpoint_to_its_own_copies(moving: Template) -> None:
     found = allowed(moving, "look")
-    added = set(found) - set(allowed(made(), "look"))
+    added = set(found) - set(allowed(reserved_template(), "look"))
     assert added == {
         "iam:PassRole",
         "sagemaker:AddTags",
@@ -226,7 +230,7 @@ def test_a_move_that_fails_is_an_alarm(moving: Template) -> None:
 
 
 def test_without_a_topic_alarms_tell_nobody() -> None:
-    for alarm in resources(made(alarms=False), "AWS::CloudWatch::Alarm").values():
+    for alarm in resources(reserved_template(alarms=False), "AWS::CloudWatch::Alarm").values():
         assert "AlarmActions" not in alarm["Properties"]
         assert "InsufficientDataActions" not in alarm["Properties"]
 

@@ -25,13 +25,13 @@ PLAN = "arn:aws:sagemaker:us-east-1:111122223333:training-plan/peak"
 UNTIL = dt.date(2027, 3, 1)
 
 
-def reserved(plan: str = PLAN, kind: str = "ml.p5en.48xlarge", count: int = 2, **given: Any) -> Capacity:
-    return Capacity.reserved(plan, kind, count, **({"until": UNTIL} | given))
+def reserved(plan: str = PLAN, kind: str = "ml.p5en.48xlarge", count: int = 2, **options: Any) -> Capacity:
+    return Capacity.reserved(plan, kind, count, **({"until": UNTIL} | options))
 
 
-def problems(**given: Any) -> tuple[str, ...]:
+def problems(**options: Any) -> tuple[str, ...]:
     with pytest.raises(ConfigurationError) as error:
-        reserved(**given)
+        reserved(**options)
     return error.value.problems
 
 
@@ -197,15 +197,15 @@ def test_a_component_goes_to_zero_where_instances_cannot_only_if_one_is_kept_kno
     stack = cdk.Stack(cdk.App(), "Fleet", env=cdk.Environment(account="111122223333", region="eu-west-3"))
     capacity = Capacity.on_demand("ml.g6e.12xlarge", min_instances=least, max_instances=2)
     chat = InferenceEndpoint(stack, "Chat", capacity=capacity, image=ServingImage.from_dlc(), endpoint_name="chat")
-    asked: dict[str, Any] = {
+    options: dict[str, Any] = {
         "model": ModelSource.from_s3("s3://models/llama/", check=False),
         "scaling": ComponentScaling(min_copies=0, max_copies=2, target=Concurrency(requests_per_copy=8)),
     }
     if least is not None:
-        assert chat.add_component("llama", **asked)
+        assert chat.add_component("llama", **options)
         return
     with pytest.raises(ConfigurationError) as error:
-        chat.add_component("llama", **asked)
+        chat.add_component("llama", **options)
     (problem,) = error.value.problems
     assert problem.startswith(
         "llama.scaling.min_copies: 0 copies would leave no instance, and 0 is refused for ml.g6e.12xlarge in eu-west-3: "

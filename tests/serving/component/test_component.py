@@ -53,8 +53,8 @@ def test_rejects_more_gpus_than_any_type_of_the_family_has(any_endpoint: MakeEnd
 
 def _hicache_gb(component: InferenceComponent) -> str | None:
     model = Template.from_stack(cdk.Stack.of(component)).find_resources("AWS::SageMaker::Model")
-    (made,) = model.values()
-    found: str | None = made["Properties"]["PrimaryContainer"]["Environment"].get("SM_SGLANG_HICACHE_SIZE")
+    (resource,) = model.values()
+    found: str | None = resource["Properties"]["PrimaryContainer"]["Environment"].get("SM_SGLANG_HICACHE_SIZE")
     return found
 
 
@@ -67,11 +67,11 @@ def test_the_host_tier_of_the_cache_is_sized_from_what_a_copy_reserves(any_endpo
 
 
 @pytest.mark.parametrize(
-    "given",
+    "fields",
     [{"ratio": 1.5}, {"host_memory_fraction": 0.3}, {"host_memory_mode": "buffer_only", "storage_backend": "file"}],
 )
-def test_a_host_tier_whose_size_is_said_is_left_alone(given: dict[str, Any]) -> None:
-    options = SglangOptions(hicache=HicacheOptions(**given))
+def test_a_host_tier_whose_size_is_said_is_left_alone(fields: dict[str, Any]) -> None:
+    options = SglangOptions(hicache=HicacheOptions(**fields))
     assert sized_for_host(options, 100_000) is options
 
 

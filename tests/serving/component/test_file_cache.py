@@ -36,7 +36,7 @@ def files(**bounds: Any) -> HicacheOptions:
     return HicacheOptions(size_gb=1, storage_backend="file", storage_extra_config=bounds or None)
 
 
-def said(call: Callable[[], object]) -> tuple[str, ...]:
+def problems_of(call: Callable[[], object]) -> tuple[str, ...]:
     with pytest.raises(ConfigurationError) as error:
         call()
     return error.value.problems
@@ -46,11 +46,11 @@ def said(call: Callable[[], object]) -> tuple[str, ...]:
 def add(any_endpoint: MakeEndpoint, stack: cdk.Stack) -> Callable[..., InferenceComponent]:
     """Put a component of 16 GB on one instance type, in an endpoint of its own."""
     image = own_image(stack)
-    made = iter(range(100))
+    numbers = iter(range(100))
 
     def put(instance: str | GpuInstance, *, most: int = 1, **options: Any) -> InferenceComponent:
         endpoint = any_endpoint(
-            f"Chat{next(made)}", image=image, capacity=Capacity.on_demand(instance, max_instances=most)
+            f"Chat{next(numbers)}", image=image, capacity=Capacity.on_demand(instance, max_instances=most)
         )
         options = {"model": SIXTEEN_GB, "resources": ROOMY, **options}
         return endpoint.add_component("llama", **options)
@@ -63,7 +63,7 @@ MakeComponent = Callable[..., InferenceComponent]
 
 def test_files_larger_than_the_nvme_leaves_beside_the_weights_are_refused(add: MakeComponent) -> None:
     options = SglangOptions(hicache=files(max_size="400G"))
-    assert said(lambda: add("ml.g6e.xlarge", server=options)) == (
+    assert problems_of(lambda: add("ml.g6e.xlarge", server=options)) == (
         (
             f"{PATH}.max_size: 400 GB for each of 1 process beside 16 GB of weights are 416 GB, and ml.g6e.xlarge has 250 GB of NVMe; "
             "use 233G or less, or a type with more"
@@ -76,13 +76,13 @@ def test_files_larger_than_the_nvme_leaves_beside_the_weights_are_refused(add: M
 def test_every_process_and_every_copy_an_instance_holds_writes_files_of_its_own(add: MakeComponent) -> None:
     two = SglangOptions(tp_size=2, hicache=files(max_size="1000G"))
     add("ml.g6e.12xlarge", server=two)
-    (problem,) = said(lambda: add("ml.g6e.12xlarge", server=two, copies=2))
+    (problem,) = problems_of(lambda: add("ml.g6e.12xlarge", server=two, copies=2))
     assert problem.startswith(
         f"{PATH}.max_size: 1,000 GB for each of 2 processes of 2 copies beside 16 GB of weights are 4,016 GB"
     )
     assert "; use 945G or less, or a type with more" in problem
     scaled = ComponentScaling(min_copies=1, max_copies=2)
-    assert said(lambda: add("ml.g6e.12xlarge", server=two, scaling=scaled, copies=1))
+    assert problems_of(lambda: add("ml.g6e.12xlarge", server=two, scaling=scaled, copies=1))
     # Never more than the GPUs of an instance hold, however many copies there are.
     add("ml.g6e.12xlarge", server=SglangOptions(tp_size=4, hicache=files(max_size="900G")), copies=2, most=2)
 
@@ -117,7 +117,7 @@ def test_a_size_is_read_as_sglang_reads_it(written: str | int, size: float) -> N
 
 @pytest.mark.parametrize("written", ["200GB", "200 G", "1.5Gi", "lots", "200g", "1e12", float("inf")])
 def test_a_size_that_sglang_would_pass_over_is_refused(add: MakeComponent, written: str | float) -> None:
-    assert said(lambda: add("ml.g6e.xlarge", server=SglangOptions(hicache=files(max_size=written)))) == (
+    assert problems_of(lambda: add("ml.g6e.xlarge", server=SglangOptions(hicache=files(max_size=written)))) == (
         (
             f"{PATH}.max_size: {written!r} is no size to SGLang, which would keep no bound; write 200G (10^9 bytes each) or 200Gi (2^30)"
         ),
@@ -126,13 +126,13 @@ def test_a_size_that_sglang_would_pass_over_is_refused(add: MakeComponent, writt
 
 def test_bounds_come_from_variables_where_the_settings_say_nothing(add: MakeComponent) -> None:
     variables = {"SGLANG_HICACHE_FILE_BACKEND_MAX_SIZE": "400G"}
-    (problem,) = said(lambda: add("ml.g6e.xlarge", server=SglangOptions(hicache=files()), environment=variables))
+    (problem,) = problems_of(lambda: add("ml.g6e.xlarge", server=SglangOptions(hicache=files()), environment=variables))
     assert problem.startswith(f"{PATH}.max_size: 400 GB for each of 1 process")
     add("ml.g6e.xlarge", server=SglangOptions(hicache=files(max_size="100G")), environment=variables)
 
 
 def test_what_is_to_stay_free_must_fit_beside_the_weights(add: MakeComponent) -> None:
-    assert said(lambda: add("ml.g6e.xlarge", server=SglangOptions(hicache=files(min_free_space="240G")))) == (
+    assert problems_of(lambda: add("ml.g6e.xlarge", server=SglangOptions(hicache=files(min_free_space="240G")))) == (
         f"{PATH}.min_free_space: 240 GB are to stay free beside 16 GB of weights, and ml.g6e.xlarge has 250 GB of NVMe; use less",
     )
     add("ml.g6e.xlarge", server=SglangOptions(hicache=files(min_free_space="100G")))
@@ -140,7 +140,7 @@ def test_what_is_to_stay_free_must_fit_beside_the_weights(add: MakeComponent) ->
 
 def test_weights_larger_than_the_nvme_are_refused(add: MakeComponent) -> None:
     big = ModelSource.from_s3("s3://models/big/", weights_size=cdk.Size.gibibytes(300), check=False)
-    assert said(lambda: add("ml.g6e.xlarge", model=big)) == (
+    assert problems_of(lambda: add("ml.g6e.xlarge", model=big)) == (
         "llama.model: 322 GB of files, and ml.g6e.xlarge has 250 GB of NVMe, where SageMaker puts them; use a type with more",
     )
     add("ml.g6e.2xlarge", model=big)
@@ -151,7 +151,7 @@ def test_every_type_of_a_pool_must_have_the_room(any_endpoint: MakeEndpoint, sta
         image=own_image(stack), capacity=Capacity.pool(["ml.g6e.4xlarge", "ml.g6e.xlarge"], max_instances=1)
     )
     options = SglangOptions(hicache=files(max_size="400G"))
-    (problem,) = said(lambda: endpoint.add_component("llama", model=SIXTEEN_GB, server=options, resources=ROOMY))
+    (problem,) = problems_of(lambda: endpoint.add_component("llama", model=SIXTEEN_GB, server=options, resources=ROOMY))
     assert "ml.g6e.xlarge has 250 GB of NVMe" in problem
 
 

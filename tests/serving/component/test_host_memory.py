@@ -38,7 +38,7 @@ def model(**options: Any) -> ModelSource:
     return ModelSource.from_s3("s3://models/llama/", **{"model_id": LLAMA_8B, "check": False, **options})
 
 
-def said(call: Callable[[], object]) -> tuple[str, ...]:
+def problems_of(call: Callable[[], object]) -> tuple[str, ...]:
     with pytest.raises(ConfigurationError) as error:
         call()
     return error.value.problems
@@ -60,7 +60,7 @@ def add(endpoint: InferenceEndpoint, *, source: ModelSource | None = None, **opt
 
 def test_adapters_that_sglang_keeps_are_held_to_the_instances_share(endpoint: InferenceEndpoint) -> None:
     fit = int(48 / ADAPTER_GIB)
-    problems = said(lambda: add(endpoint, server=SglangOptions(lora=lora(max_loaded_loras=200))))
+    problems = problems_of(lambda: add(endpoint, server=SglangOptions(lora=lora(max_loaded_loras=200))))
     assert problems == (
         (
             f"llama.server.lora.max_loaded_loras: 200 adapters of rank 64 take {200 * ADAPTER_GIB:.1f} GiB of host memory in 1 process, and "
@@ -72,9 +72,11 @@ def test_adapters_that_sglang_keeps_are_held_to_the_instances_share(endpoint: In
 
 def test_the_memory_an_error_names_is_enough(endpoint: InferenceEndpoint) -> None:
     options = SglangOptions(lora=lora(max_loaded_loras=200))
-    (problem,) = said(lambda: add(endpoint, server=options))
+    (problem,) = problems_of(lambda: add(endpoint, server=options))
     named = int(problem.rsplit(" ", maxsplit=1)[-1])
-    assert said(lambda: add(endpoint, server=options, resources=HostResources(cpu_cores=4, memory_mib=named - 1)))
+    assert problems_of(
+        lambda: add(endpoint, server=options, resources=HostResources(cpu_cores=4, memory_mib=named - 1))
+    )
     add(endpoint, server=options, resources=HostResources(cpu_cores=4, memory_mib=named))
 
 
@@ -82,7 +84,7 @@ def test_every_process_of_a_copy_keeps_all_adapters(endpoint: InferenceEndpoint)
     options = {"max_loaded_loras": 100}
     memory = HostResources(cpu_cores=4, memory_mib=49_152)
     add(endpoint, server=SglangOptions(lora=lora(**options)), resources=memory)
-    (problem,) = said(
+    (problem,) = problems_of(
         lambda: endpoint.add_component(
             "two", model=model(), server=SglangOptions(tp_size=2, lora=lora(**options)), resources=memory
         )
@@ -93,7 +95,9 @@ def test_every_process_of_a_copy_keeps_all_adapters(endpoint: InferenceEndpoint)
 
 def test_no_fewer_adapters_are_advised_than_sglang_takes_in_a_batch(endpoint: InferenceEndpoint) -> None:
     small = HostResources(cpu_cores=1, memory_mib=1024)
-    (problem,) = said(lambda: add(endpoint, server=SglangOptions(lora=lora(max_loaded_loras=8)), resources=small))
+    (problem,) = problems_of(
+        lambda: add(endpoint, server=SglangOptions(lora=lora(max_loaded_loras=8)), resources=small)
+    )
     assert "; lower max_rank, name fewer target_modules, or raise resources.memory_mib to " in problem
 
 
@@ -121,7 +125,7 @@ def test_a_tier_that_fits_alone_is_refused_beside_the_adapters(endpoint: Inferen
     memory = HostResources(cpu_cores=8, memory_mib=100_000)
     tier = HicacheOptions(size_gb=80)
     add(endpoint, server=SglangOptions(hicache=tier), resources=memory)
-    (problem,) = said(
+    (problem,) = problems_of(
         lambda: endpoint.add_component(
             "adapted",
             model=model(),
@@ -139,7 +143,7 @@ def test_without_a_limit_the_adapter_that_is_one_too_many_is_refused(endpoint: I
     for name in ("first", "second"):
         component.add_adapter(name, AdapterSource.from_s3(f"s3://models/adapters/{name}.tar.gz"))
     third = AdapterSource.from_s3("s3://models/adapters/third.tar.gz")
-    (problem,) = said(lambda: component.add_adapter("third", third))
+    (problem,) = problems_of(lambda: component.add_adapter("third", third))
     assert problem == (
         f"llama.adapters.third: with it, 3 adapters take {3 * ADAPTER_GIB:.1f} GiB of host memory in 1 process, and the copy reserves "
         f"{memory.memory_mib} MiB; raise resources.memory_mib to {math.ceil(3 * ADAPTER_GIB * 1024)}, or let SGLang keep fewer with "
@@ -155,7 +159,9 @@ def test_adapters_and_a_tier_count_together(endpoint: InferenceEndpoint) -> None
     room = int((20_000 / 1024 - 16e9 / 2**30) / ADAPTER_GIB)
     for index in range(room):
         component.add_adapter(f"a{index}", AdapterSource.from_s3("s3://models/adapters/a.tar.gz"))
-    (problem,) = said(lambda: component.add_adapter("last", AdapterSource.from_s3("s3://models/adapters/a.tar.gz")))
+    (problem,) = problems_of(
+        lambda: component.add_adapter("last", AdapterSource.from_s3("s3://models/adapters/a.tar.gz"))
+    )
     assert " in 1 process beside 14.9 GiB of cache, and the copy reserves 20000 MiB" in problem
 
 
@@ -174,7 +180,7 @@ def test_a_folder_counts_with_the_size_of_its_own_files(endpoint: InferenceEndpo
     nobody_knows = model(model_id=None)
     memory = HostResources(cpu_cores=4, memory_mib=150)
     component = add(endpoint, source=nobody_knows, server=SglangOptions(lora=lora()), resources=memory)
-    (problem,) = said(lambda: component.add_adapter("big", AdapterSource.from_folder(tmp_path)))
+    (problem,) = problems_of(lambda: component.add_adapter("big", AdapterSource.from_folder(tmp_path)))
     assert problem.startswith("llama.adapters.big: with it, 1 adapter takes 0.2 GiB of host memory in 1 process, and ")
 
 
@@ -185,7 +191,7 @@ def streamed(**options: Any) -> SglangOptions:
 def test_a_loader_that_buffers_more_than_the_copy_reserves_is_refused(endpoint: InferenceEndpoint) -> None:
     memory = HostResources(cpu_cores=4, memory_mib=8192)
     weights = model(weights_size=cdk.Size.gibibytes(15))
-    assert said(lambda: add(endpoint, source=weights, server=streamed(tp_size=2), resources=memory)) == (
+    assert problems_of(lambda: add(endpoint, source=weights, server=streamed(tp_size=2), resources=memory)) == (
         (
             "llama.server.load_format: runai_streamer reads 15.0 GiB at a time into a buffer of each of 2 processes, 30.0 GiB, and the copy "
             f"reserves 8192 MiB of its host; set model_loader_extra_config: {{memory_limit: {2**32}}}, or raise resources.memory_mib to 30720"
@@ -205,7 +211,7 @@ def test_a_buffer_with_a_limit_is_as_large_as_the_limit(endpoint: InferenceEndpo
     weights = model(weights_size=cdk.Size.gibibytes(15))
     add(endpoint, source=weights, resources=HostResources(cpu_cores=4, memory_mib=4096), **options)
     less = HostResources(cpu_cores=4, memory_mib=4095)
-    (problem,) = said(
+    (problem,) = problems_of(
         lambda: endpoint.add_component("less", model=weights, resources=less, **options),
     )
     assert "reads 4.0 GiB at a time" in problem
@@ -214,9 +220,9 @@ def test_a_buffer_with_a_limit_is_as_large_as_the_limit(endpoint: InferenceEndpo
 def test_without_a_limit_the_buffer_holds_all_weights_up_to_40_gb(endpoint: InferenceEndpoint) -> None:
     weights = model(weights_size=cdk.Size.gibibytes(100))
     memory = HostResources(cpu_cores=4, memory_mib=8192)
-    (by_default,) = said(lambda: add(endpoint, source=weights, server=streamed(), resources=memory))
+    (by_default,) = problems_of(lambda: add(endpoint, source=weights, server=streamed(), resources=memory))
     unlimited = streamed(model_loader_extra_config={"memory_limit": -1})
-    (without,) = said(lambda: add(endpoint, source=weights, server=unlimited, resources=memory))
+    (without,) = problems_of(lambda: add(endpoint, source=weights, server=unlimited, resources=memory))
     assert "reads 37.3 GiB at a time" in by_default
     assert "reads 100.0 GiB at a time" in without
 
@@ -234,5 +240,5 @@ def test_a_buffer_that_is_bounded_at_deployment_alone_is_not_checked(
     limit = {"RUNAI_STREAMER_MEMORY_LIMIT": cdk.CfnParameter(stack, "Limit").value_as_string}
     weights = model(weights_size=cdk.Size.gibibytes(15))
     little = HostResources(cpu_cores=4, memory_mib=1024)
-    assert said(lambda: add(endpoint, source=weights, server=streamed(), resources=little))
+    assert problems_of(lambda: add(endpoint, source=weights, server=streamed(), resources=little))
     add(endpoint, source=weights, server=streamed(), resources=little, environment=limit)

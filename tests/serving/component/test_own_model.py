@@ -76,10 +76,10 @@ def test_scaling_by_concurrency_is_planned_from_the_authors_facts(
     facts: ModelFacts, any_endpoint: MakeEndpoint
 ) -> None:
     scaling = ComponentScaling(min_copies=1, max_copies=2, target=Concurrency())
-    asked = {"server": SglangOptions(tp_size=4, context_length=32768), "scaling": scaling}
-    assert any_endpoint().add_component("big", model=source(facts=facts), **asked)._scaling_resources
+    options = {"server": SglangOptions(tp_size=4, context_length=32768), "scaling": scaling}
+    assert any_endpoint().add_component("big", model=source(facts=facts), **options)._scaling_resources
     with pytest.raises(ConfigurationError, match=r"unknown model 'me/big'.*add it with: cdk-sglang models add me/big"):
-        any_endpoint("Other").add_component("big", model=source(model_id="me/big"), **asked)
+        any_endpoint("Other").add_component("big", model=source(model_id="me/big"), **options)
 
 
 def test_what_is_no_models_facts_is_refused(tmp_path: Path) -> None:

@@ -171,6 +171,6 @@ def test_the_check_and_the_surviving_copies_know_every_model(any_endpoint: MakeE
     ]
     assert len(component._models) == len(resources(component, "AWS::SageMaker::Model")) == 2
     (verified,) = resources(component, "Custom::CdkSglangTruth").values()
-    asked = json.dumps(verified["Asked"])
-    assert "others" in asked
-    assert asked.count("SM_SGLANG_TP_SIZE") == 2
+    specification = json.dumps(verified["Asked"])
+    assert "others" in specification
+    assert specification.count("SM_SGLANG_TP_SIZE") == 2

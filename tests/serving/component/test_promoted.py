@@ -101,11 +101,11 @@ def _served(template: Template, value: str) -> tuple[dict[str, Any], dict[str, s
     """Return the model's container, and the environment that the verification expects, under a value of the parameter."""
     content = template.to_json()
     name = next(name for name in content["Parameters"] if name.startswith("Draft"))
-    given = {"parameters": {name: value}, "conditions": content["Conditions"]}
+    context = {"parameters": {name: value}, "conditions": content["Conditions"]}
     (model,) = template.find_resources("AWS::SageMaker::Model").values()
     (truth,) = template.find_resources("Custom::CdkSglangTruth").values()
-    asked = json.loads(_resolved(truth["Properties"]["Asked"], **given))
-    return _resolved(model["Properties"]["PrimaryContainer"], **given), asked["components"][0]["environment"]
+    specification = json.loads(_resolved(truth["Properties"]["Asked"], **context))
+    return _resolved(model["Properties"]["PrimaryContainer"], **context), specification["components"][0]["environment"]
 
 
 def test_the_model_alone_is_served_until_a_version_is_promoted(trained: Template) -> None:
@@ -187,8 +187,8 @@ def test_the_alarm_exists_only_while_a_version_with_an_accept_length_is_served(t
     query = alarm["Properties"]["EvaluationCriteria"]["PromQLCriteria"]["Query"]
     parameter = next(name for name in content["Parameters"] if name.startswith("Draft"))
     for value, exists in ((BASE_VALUE, False), (VERSION, True), (VERSION.removesuffix("2.1"), False)):
-        given = {"parameters": {parameter: value}, "conditions": content["Conditions"]}
-        assert _resolved(content["Conditions"][alarm["Condition"]], **given) is exists
+        context = {"parameters": {parameter: value}, "conditions": content["Conditions"]}
+        assert _resolved(content["Conditions"][alarm["Condition"]], **context) is exists
     text = _resolved(query, parameters={parameter: VERSION}, conditions={})
     assert " < 0.85 * 2.1 and " in text
     assert "spec_accept_length" in text

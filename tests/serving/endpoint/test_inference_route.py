@@ -49,9 +49,9 @@ def test_everything_wrong_is_said_at_once(stack: cdk.Stack) -> None:
     odd = RouteDestination(endpoint_name="prod_burst", component_name="x" * 64)
     with pytest.raises(ConfigurationError) as caught:
         InferenceRoute(stack, "Odd", parameter_name="routes/odd", destinations=[odd, odd])
-    said = str(caught.value)
+    message = str(caught.value)
     for part in ("parameter_name: 'routes/odd'", "is listed more than once", "prod_burst", "x" * 64):
-        assert part in said
+        assert part in message
     with pytest.raises(ConfigurationError, match=r"destinations: got 1; use 2 to 5"):
         InferenceRoute(stack, "One", parameter_name=NAME, destinations=[BURST])
     assert stack.node.children == []

@@ -126,7 +126,7 @@ def test_an_arn_says_account_and_region_of_an_endpoint(stack: cdk.Stack) -> None
 
 
 @pytest.mark.parametrize(
-    ("arn", "said"),
+    ("arn", "message"),
     [
         ("chat", "'chat' is no ARN of an endpoint; give one such as arn:aws:sagemaker:us-east-1:111122223333:endpoint/chat"),
         (
@@ -140,10 +140,10 @@ def test_an_arn_says_account_and_region_of_an_endpoint(stack: cdk.Stack) -> None
     ],
     ids=["name", "model", "token"],
 )  # fmt: skip
-def test_what_is_no_arn_of_an_endpoint_is_refused(stack: cdk.Stack, arn: str, said: str) -> None:
+def test_what_is_no_arn_of_an_endpoint_is_refused(stack: cdk.Stack, arn: str, message: str) -> None:
     with pytest.raises(ConfigurationError) as error:
         InferenceEndpoint.from_endpoint_arn(stack, "Chat", arn)
-    assert str(error.value) == f"Chat.endpoint_arn: {said}"
+    assert str(error.value) == f"Chat.endpoint_arn: {message}"
 
 
 def test_a_component_is_imported_by_its_name_and_endpoint() -> None:

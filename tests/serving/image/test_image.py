@@ -27,9 +27,9 @@ def repository(stack: cdk.Stack) -> ecr.Repository:
 def test_rejects_anything_but_one_of_digest_and_tag(repository: ecr.Repository, reference: dict[str, str]) -> None:
     with pytest.raises(ConfigurationError) as error:
         ServingImage.from_repository(repository, cuda="13.0", sglang_version="0.5.23", **reference)
-    given = " and ".join(reference) or "none of them"
+    names = " and ".join(reference) or "none of them"
     assert error.value.problems == (
-        f"image: give exactly one of digest and tag (a digest cannot move under a running endpoint); got {given}",
+        f"image: give exactly one of digest and tag (a digest cannot move under a running endpoint); got {names}",
     )
 
 

@@ -62,7 +62,7 @@ def jobs(template: Template) -> list[dict[str, Any]]:
     for resource in found:
         parts = resource["Properties"]["Asked"]["Fn::Join"][1]
         texts.append(json.loads("".join(part if isinstance(part, str) else "TOKEN" for part in parts)))
-    return sorted(texts, key=lambda asked: int(asked["stage"]))
+    return sorted(texts, key=lambda job: int(job["stage"]))
 
 
 def test_the_model_takes_the_image_by_the_digest_that_the_build_hands_over(content: Path) -> None:
@@ -79,9 +79,9 @@ def test_the_model_takes_the_image_by_the_digest_that_the_build_hands_over(conte
 def test_waiting_is_a_chain_of_resources_that_each_fit_cloudformations_hour(content: Path) -> None:
     found = jobs(synth(content))
 
-    assert [asked["stage"] for asked in found] == [0, 1, 2, 3]
-    assert {asked["stages"] for asked in found} == {4}
-    assert {asked["stage_seconds"] for asked in found} == {3000}
+    assert [job["stage"] for job in found] == [0, 1, 2, 3]
+    assert {job["stages"] for job in found} == {4}
+    assert {job["stage_seconds"] for job in found} == {3000}
 
 
 def test_the_tag_follows_the_content_and_nothing_else(content: Path) -> None:
@@ -153,9 +153,9 @@ def test_the_build_machine_has_docker_and_room_for_the_base(content: Path) -> No
 def test_awss_container_as_a_base_comes_from_the_registry_of_the_region(content: Path) -> None:
     template = synth(content, base=ContainerBase.dlc(SglangDlc.V0_5_17_UBUNTU, unpinned="AWS patches it"))
 
-    asked = jobs(template)[0]
-    assert asked["variables"]["BASE_IMAGE"].startswith("763104351884.dkr.ecr.us-east-1.")
-    assert asked["variables"]["BASE_IMAGE"].endswith("/sglang:0.5.17-gpu-py312-cu130-ubuntu24.04-sagemaker")
+    job = jobs(template)[0]
+    assert job["variables"]["BASE_IMAGE"].startswith("763104351884.dkr.ecr.us-east-1.")
+    assert job["variables"]["BASE_IMAGE"].endswith("/sglang:0.5.17-gpu-py312-cu130-ubuntu24.04-sagemaker")
     assert "763104351884:repository/sglang" in str(policies_of(template))
 
 

@@ -120,7 +120,7 @@ ROLLING = ComponentRollout.rolling
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "problem"),
     [
         (
             {"copies": 1, "rollout": ROLLING(max_batch=HALF)},
@@ -153,8 +153,8 @@ ROLLING = ComponentRollout.rolling
         ),
     ],
 )
-def test_a_rollout_fits_the_copies_a_component_may_have(options: dict[str, Any], said: str) -> None:
-    assert problems(lambda: Built().add(**options)) == [said]
+def test_a_rollout_fits_the_copies_a_component_may_have(options: dict[str, Any], problem: str) -> None:
+    assert problems(lambda: Built().add(**options)) == [problem]
 
 
 def test_a_component_that_is_off_at_night_rolls_with_the_copies_it_has_by_day() -> None:
@@ -168,12 +168,12 @@ def test_a_component_that_is_off_at_night_rolls_with_the_copies_it_has_by_day() 
 
 
 def test_an_endpoint_that_may_have_one_instance_has_no_steps() -> None:
-    said = problems(
+    lines = problems(
         lambda: Built(
             capacity=Capacity.on_demand("ml.g6e.12xlarge", max_instances=4), rollout=EndpointRollout.rolling(percent=50)
         )
     )
-    assert said == [
+    assert lines == [
         (
             "Chat.rollout.percent: 50% of 1 instance is no instance, and the endpoint may have 1 when an update comes; "
             "raise min_instances to 2 or more, or move all traffic at once"
@@ -183,8 +183,8 @@ def test_an_endpoint_that_may_have_one_instance_has_no_steps() -> None:
 
 def test_waking_a_component_does_not_take_an_endpoints_update_back() -> None:
     built = Built(rollout=EndpointRollout.blue_green_all_at_once())
-    (said,) = problems(lambda: built.add(scaling=scaling(0)))
-    assert said == (
+    (problem,) = problems(lambda: built.add(scaling=scaling(0)))
+    assert problem == (
         "llama.scaling: the component may have zero copies, and a request that wakes it would undo a rollout of the endpoint; "
         "set no_capacity of the endpoint's rollout.alarms to null, or keep a copy"
     )
@@ -194,9 +194,9 @@ def test_only_copies_that_scale_are_asked_about() -> None:
     built = Built()
     built.add("fixed", copies=2)
     built.add("scaled", scaling=scaling())
-    ((name, asked),) = built.all("Custom::CdkSglangCopies").items()
-    assert "DeletionPolicy" not in asked
-    properties = asked["Properties"]
+    ((name, resource),) = built.all("Custom::CdkSglangCopies").items()
+    assert "DeletionPolicy" not in resource
+    properties = resource["Properties"]
     assert properties["Component"] == "chat-scaled"
     assert (properties["Initial"], properties["Fewest"], properties["Most"]) == (2, 2, 8)
     assert properties["Model"]["Fn::GetAtt"][1] == "ModelName"

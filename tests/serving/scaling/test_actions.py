@@ -69,7 +69,7 @@ def test_at_every_minute_of_the_week_the_last_action_set_what_the_window_of_that
     changes = sorted((minute, action.bounds) for action in found for minute in when(action))
     assert len({minute for minute, _ in changes}) == len(changes)  # never two at one minute
     for minute in range(0, MINUTES_OF_A_WEEK, 30):
-        asked = next(
+        expected = next(
             (
                 window.bounds((own, 4))
                 for window in windows.values()
@@ -79,7 +79,7 @@ def test_at_every_minute_of_the_week_the_last_action_set_what_the_window_of_that
             (own, 4),
         )
         before = [bounds for at, bounds in changes if at <= minute] or [bounds for _, bounds in changes]
-        assert (before[-1] if before else (own, 4)) == asked
+        assert (before[-1] if before else (own, 4)) == expected
 
 
 def test_whole_days_end_where_the_next_day_begins() -> None:

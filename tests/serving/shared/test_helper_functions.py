@@ -115,17 +115,17 @@ def test_a_place_that_comes_too_late_is_refused_and_its_id_stays_free(at_app: bo
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"log_retention_days": 31}, "Late.log_retention_days: 31 is not allowed; nearest allowed: 30"),
         ({"log_removal": cdk.RemovalPolicy.SNAPSHOT}, "Late.log_removal: SNAPSHOT is not allowed, logs have none; use RETAIN or DESTROY"),
         ({"vpc_subnets": ec2.SubnetSelection()}, "Late.vpc: missing; give the VPC that subnets and security groups are of"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_refused(options: dict[str, Any], said: str) -> None:
+def test_what_is_wrong_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError) as error:
         HelperFunctions(_stack(), "Late", **options)
-    assert str(error.value) == said
+    assert str(error.value) == message
 
 
 def test_two_places_are_refused() -> None:

@@ -91,7 +91,7 @@ def test_a_group_that_cloudformation_names_is_kept_by_a_failed_deployment_too(st
 
 
 @pytest.mark.parametrize(
-    ("retention", "said"),
+    ("retention", "message"),
     [
         (31, "Kept.log_retention_days: 31 is not allowed; nearest allowed: 30"),
         (
@@ -101,12 +101,12 @@ def test_a_group_that_cloudformation_names_is_kept_by_a_failed_deployment_too(st
     ],
 )
 def test_a_retention_that_logs_do_not_have_is_refused_wherever_one_is_given(
-    retention: int | logs.RetentionDays, said: str
+    retention: int | logs.RetentionDays, message: str
 ) -> None:
     stack = cdk.Stack()
     with pytest.raises(ConfigurationError) as error:
         ClinicalTools(stack, "Kept", key=kms.Key(stack, "Key"), log_retention_days=retention)
-    assert str(error.value) == said
+    assert str(error.value) == message
     assert stack.node.try_find_child("Kept") is None
 
 

@@ -86,8 +86,10 @@ def test_the_adapters_that_the_verification_asks_are_named_and_no_others(
     names = [f"a{number}" for number in range(30)]
     _fleet(any_endpoint, stack, *names)
     rights = Rights(stack, "CdkSglangTruthLookRole")
-    asked = [rights.permits("sagemaker:InvokeEndpoint", COMPONENT.format(f"prod-chat-llama-{name}")) for name in names]
-    assert sum(asked) == 20
+    permissions = [
+        rights.permits("sagemaker:InvokeEndpoint", COMPONENT.format(f"prod-chat-llama-{name}")) for name in names
+    ]
+    assert sum(permissions) == 20
 
 
 def test_a_fleet_too_large_for_iam_has_a_pattern_for_the_adapters_of_each_component(

@@ -83,8 +83,8 @@ def test_inline_policies_keep_iams_limit_however_many_rights_there_are(
     # An update that moves rights into the role has them twice, until CloudFormation cleans up.
     assert len(json.dumps(inside)) + _inline(stack) <= _ROLE_MAX or not inside
     rights = Rights(stack, role)
-    given = [(number, library) for number in range(library)] + [(1000 + number, author) for number in range(author)]
-    assert all(rights.permits("s3:GetObject", f"arn:aws:s3:::bucket/{f'{one}-'.ljust(100, 'x')}") for one, _ in given)
+    grants = [(number, library) for number in range(library)] + [(1000 + number, author) for number in range(author)]
+    assert all(rights.permits("s3:GetObject", f"arn:aws:s3:::bucket/{f'{one}-'.ljust(100, 'x')}") for one, _ in grants)
 
 
 def test_one_more_right_moves_none_out_of_the_role() -> None:

@@ -156,7 +156,7 @@ def test_a_name_that_is_known_at_deployment_stays_as_it_is(stack: cdk.Stack) -> 
 
 
 def test_a_derived_name_is_in_lower_case_and_leaves_room_for_components_and_adapters(stack: cdk.Stack) -> None:
-    def made(construct_id: str, scope: cdk.Stack) -> InferenceComponent:
+    def new_component(construct_id: str, scope: cdk.Stack) -> InferenceComponent:
         endpoint = InferenceEndpoint(
             scope, construct_id, capacity=Capacity.on_demand("ml.g6e.2xlarge", max_instances=1), image=own_image(scope)
         )
@@ -165,7 +165,7 @@ def test_a_derived_name_is_in_lower_case_and_leaves_room_for_components_and_adap
     nested = cdk.NestedStack(stack, "Part")
     names = []
     for construct_id, scope in (("Assistants" * 9, stack), ("日本", nested), ("a", cdk.Stack(stack, "Inner"))):
-        component = made(construct_id, scope)
+        component = new_component(construct_id, scope)
         name = component.endpoint.endpoint_name
         assert name == name.lower()
         assert len(name) <= 24

@@ -28,7 +28,7 @@ HERE = cdk.Environment(account="111122223333", region="us-east-1")
 RENAME = "too; names are one for each account and Region: rename one"
 
 
-def _said(call: Callable[[], object]) -> list[str]:
+def _problems(call: Callable[[], object]) -> list[str]:
     with pytest.raises(ConfigurationError) as caught:
         call()
     return list(caught.value.problems)
@@ -46,11 +46,11 @@ def _with_adapters(endpoint: InferenceEndpoint, construct_id: str) -> InferenceC
 def test_an_adapter_and_a_component_of_one_name_are_refused_whichever_comes_first(prod: InferenceEndpoint) -> None:
     llama = _with_adapters(prod, "llama")
     prod.add_component("llama-triage", model=MODEL)
-    assert _said(lambda: llama.add_adapter("triage", SOURCE)) == [
+    assert _problems(lambda: llama.add_adapter("triage", SOURCE)) == [
         f"llama.adapters.triage: adapter name 'prod-llama-triage' is that of component Fleet/Chat/llama-triage {RENAME}"
     ]
     llama.add_adapter("x", SOURCE)
-    assert _said(lambda: prod.add_component("llama-x", model=MODEL)) == [
+    assert _problems(lambda: prod.add_component("llama-x", model=MODEL)) == [
         f"llama-x: component name 'prod-llama-x' is that of adapter Fleet/Chat/llama {RENAME}"
     ]
 
@@ -58,7 +58,7 @@ def test_an_adapter_and_a_component_of_one_name_are_refused_whichever_comes_firs
 def test_components_of_two_endpoints_whose_names_meet_are_refused(any_endpoint: MakeEndpoint) -> None:
     any_endpoint("One", endpoint_name="a").add_component("b-c", model=MODEL)
     two = any_endpoint("Two", endpoint_name="a-b")
-    assert _said(lambda: two.add_component("c", model=MODEL)) == [
+    assert _problems(lambda: two.add_component("c", model=MODEL)) == [
         f"c: component name 'a-b-c' is that of component Fleet/One/b-c {RENAME}"
     ]
     two.add_component("d", model=MODEL)
@@ -71,7 +71,7 @@ def test_two_endpoints_of_one_name_are_refused_over_the_whole_app(
     app = prod.node.root
     assert isinstance(app, cdk.App)
     other = cdk.Stack(cdk.Stage(app, "Later"), "Other", env=HERE)
-    assert _said(lambda: any_endpoint("Second", scope=other, endpoint_name=name)) == [
+    assert _problems(lambda: any_endpoint("Second", scope=other, endpoint_name=name)) == [
         f"Second: endpoint name '{name}' is that of endpoint Fleet/Chat {RENAME}"
     ]
     assert other.node.children == []
@@ -90,8 +90,8 @@ def test_names_of_another_account_or_region_and_of_one_that_is_not_known_do_not_
 def test_a_stack_without_account_and_region_is_held_to_itself(any_endpoint: MakeEndpoint) -> None:
     stack = cdk.Stack(cdk.App(), "Anywhere")
     any_endpoint("One", scope=stack, endpoint_name="prod")
-    (said,) = _said(lambda: any_endpoint("Two", scope=stack, endpoint_name="prod"))
-    assert said == f"Two: endpoint name 'prod' is that of endpoint Anywhere/One {RENAME}"
+    (problem,) = _problems(lambda: any_endpoint("Two", scope=stack, endpoint_name="prod"))
+    assert problem == f"Two: endpoint name 'prod' is that of endpoint Anywhere/One {RENAME}"
 
 
 def test_two_stacks_without_account_and_region_may_be_for_one_so_a_common_name_is_a_warning(
@@ -121,7 +121,7 @@ def test_a_grant_on_all_adapters_that_reaches_a_neighbour_is_refused(prod: Infer
     caller = iam.Role(stack, "Caller", assumed_by=iam.AccountRootPrincipal())
     llama, big = _with_adapters(prod, "llama"), _with_adapters(prod, "llama-70b")
     llama.add_adapter("triage", SOURCE)
-    assert _said(lambda: llama.grant_invoke_adapters(caller)) == [
+    assert _problems(lambda: llama.grant_invoke_adapters(caller)) == [
         (
             "llama: a grant on all adapters (prod-llama-*) reaches component 'prod-llama-70b' of Fleet/Chat/llama-70b too; rename one, or "
             "grant each adapter alone"
@@ -137,7 +137,7 @@ def test_a_component_that_a_grant_on_all_adapters_would_reach_is_refused(
     llama = _with_adapters(prod, "llama")
     llama.grant_invoke_adapters(iam.Role(stack, "Caller", assumed_by=iam.AccountRootPrincipal()))
     llama.add_adapter("triage", SOURCE)
-    assert _said(lambda: prod.add_component("llama-70b", model=MODEL)) == [
+    assert _problems(lambda: prod.add_component("llama-70b", model=MODEL)) == [
         (
             "llama-70b: component name 'prod-llama-70b' begins like those of the adapters of Fleet/Chat/llama, and whoever was granted all "
             "of them could invoke it; rename one, or grant each adapter alone"

@@ -82,11 +82,11 @@ def test_the_verification_holds_everything_that_was_specified() -> None:
         environment={"SM_LONG": "x" * 100},
         smoke=SmokeRequest(body={"messages": []}, expect=("id",), timeout_seconds=9),
     )
-    (asked,) = verified(built)
-    assert asked["endpoint"] == "chat"
-    assert "EndpointConfigName" in asked["config"]
-    assert asked["timeout_seconds"] == 1200
-    (component,) = asked["components"]
+    (specification,) = verified(built)
+    assert specification["endpoint"] == "chat"
+    assert "EndpointConfigName" in specification["config"]
+    assert specification["timeout_seconds"] == 1200
+    (component,) = specification["components"]
     assert "ModelName" in component["model"]
     assert component["copies"] == [0, 4]
     assert component["scaling"] == [[2, 4], [0, 0]]
@@ -101,8 +101,8 @@ def test_the_request_is_one_of_the_components_task_unless_its_author_says_otherw
     for task in ("completion", "embedding", "rerank", "classify"):
         built.add(task, task=task)
     built.add("own", task="embedding", smoke=SmokeRequest(body={"input": "mine"}))
-    (asked,) = verified(built)
-    requests = {one["name"]: one.get("smoke", asked["smoke"]) for one in asked["components"]}
+    (specification,) = verified(built)
+    requests = {one["name"]: one.get("smoke", specification["smoke"]) for one in specification["components"]}
     assert {name.removeprefix("chat-"): (sorted(it["body"]), it["expect"][0]) for name, it in requests.items()} == {
         "chat": (["max_tokens", "messages", "temperature"], "choices.0.message.content"),
         "completion": (["max_tokens", "prompt", "temperature"], "choices.0.text"),
@@ -112,7 +112,7 @@ def test_the_request_is_one_of_the_components_task_unless_its_author_says_otherw
         "own": (["input"], "data.0.embedding"),
     }
     assert requests["chat-own"]["body"] == {"input": "mine"}
-    assert "smoke" not in asked["components"][0]
+    assert "smoke" not in specification["components"][0]
 
 
 def test_a_component_that_takes_images_is_asked_about_one() -> None:
@@ -127,8 +127,11 @@ def test_a_component_that_takes_images_is_asked_about_one() -> None:
     built.add("sees", model=source("Qwen/Qwen3-VL-8B-Instruct"), server=short)
     built.add("unknown", load=Load(images=1))
     built.add("off", model=source("Qwen/Qwen3-VL-8B-Instruct"), server=off)
-    (asked,) = verified(built)
-    requests = {one["name"].removeprefix("chat-"): one.get("smoke", asked["smoke"]) for one in asked["components"]}
+    (specification,) = verified(built)
+    requests = {
+        one["name"].removeprefix("chat-"): one.get("smoke", specification["smoke"])
+        for one in specification["components"]
+    }
     contents = {name: one["body"]["messages"][0]["content"] for name, one in requests.items()}
     assert {name: [part["type"] for part in it] for name, it in contents.items() if isinstance(it, list)} == {
         "sees": ["image_url", "text"],
@@ -140,8 +143,8 @@ def test_the_endpoints_own_request_wins_over_that_of_a_task() -> None:
     own = SmokeRequest(body={"input": "of all"}, timeout_seconds=9)
     built = Built(verification=Verification(smoke=own), image=_build(Built().stack))
     built.add(task="embedding")
-    (asked,) = verified(built)
-    assert asked["components"][0]["smoke"] == {
+    (specification,) = verified(built)
+    assert specification["components"][0]["smoke"] == {
         "body": {"input": "of all"},
         "expect": ["data.0.embedding"],
         "timeout_seconds": 9,
@@ -152,8 +155,8 @@ def test_types_of_a_pool_are_checked_too() -> None:
     pool = Capacity.pool(["ml.g6e.12xlarge", "ml.g6e.24xlarge"], max_instances=2)
     built = Built(verification=Verification(), capacity=pool)
     built.add()
-    (asked,) = verified(built)
-    assert asked["components"][0]["instance_types"] == ["ml.g6e.12xlarge", "ml.g6e.24xlarge"]
+    (specification,) = verified(built)
+    assert specification["components"][0]["instance_types"] == ["ml.g6e.12xlarge", "ml.g6e.24xlarge"]
 
 
 def test_the_check_comes_after_components_scaling_and_adapters() -> None:
@@ -184,8 +187,8 @@ def test_every_adapter_is_asked_and_of_many_the_same_twenty() -> None:
         llama.add_adapter(name, source)
     for index in reversed(range(25)):
         qwen.add_adapter(f"a{index}", source)
-    (asked,) = verified(built)
-    first, second, third = asked["components"]
+    (specification,) = verified(built)
+    first, second, third = specification["components"]
     assert first["adapters"] == [f"{llama.component_name}-billing", f"{llama.component_name}-triage"]
     assert len(second["adapters"]) == 20
     assert "adapters" not in third

@@ -168,10 +168,12 @@ def test_a_key_can_be_named_for_a_bucket_that_was_imported_by_name(
     }
 
 
-@pytest.mark.parametrize("said", ["by the secret", "by the specification"])
-def test_the_build_may_use_the_key_of_the_secret(any_component: MakeComponent, stack: cdk.Stack, said: str) -> None:
+@pytest.mark.parametrize("key_source", ["by the secret", "by the specification"])
+def test_the_build_may_use_the_key_of_the_secret(
+    any_component: MakeComponent, stack: cdk.Stack, key_source: str
+) -> None:
     arn = "arn:aws:secretsmanager:us-east-1:111122223333:secret:hub-AbCdEf"
-    of_secret = said == "by the secret"
+    of_secret = key_source == "by the secret"
     token = secretsmanager.Secret.from_secret_attributes(
         stack,
         "Hub",
@@ -191,7 +193,7 @@ def test_the_build_may_use_the_key_of_the_secret(any_component: MakeComponent, s
 def roles_with_key(template: Template, service: str) -> set[str]:
     """Return the roles that may decrypt with KEY through a service, by their logical ids without the digest."""
     through = {"Fn::Join": ["", [f"{service}.us-east-1.", {"Ref": "AWS::URLSuffix"}]]}
-    wanted = {
+    statement = {
         "Action": "kms:Decrypt",
         "Condition": {"StringEquals": {"kms:ViaService": through}},
         "Effect": "Allow",
@@ -200,7 +202,7 @@ def roles_with_key(template: Template, service: str) -> set[str]:
     return {
         role["Ref"][:-8]
         for policy in policies_of(template).values()
-        if wanted in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement in policy["Properties"]["PolicyDocument"]["Statement"]
         for role in policy["Properties"]["Roles"]
     }
 

@@ -37,7 +37,7 @@ def fleet(*sources: Callable[[cdk.Stack, s3.IBucket], ModelSource]) -> Template:
     return Template.from_stack(stack)
 
 
-def asked(template: Template, kind: str) -> list[dict[str, Any]]:
+def requests_of(template: Template, kind: str) -> list[dict[str, Any]]:
     return [json.loads(_flat(found["Properties"]["Asked"])) for found in template.find_resources(kind).values()]
 
 
@@ -76,7 +76,7 @@ def test_models_wait_until_theirs_is_staged(staged: Template) -> None:
 
 
 def test_two_components_of_one_model_stage_it_once(staged: Template) -> None:
-    jobs = asked(staged, "Custom::CdkSglangBuild")
+    jobs = requests_of(staged, "Custom::CdkSglangBuild")
 
     assert sorted(job["stage"] for job in jobs) == [0, 1, 2, 3, 4, 5]
     assert jobs[0]["variables"]["REPO"] == REPO
@@ -85,7 +85,7 @@ def test_two_components_of_one_model_stage_it_once(staged: Template) -> None:
 
 
 def test_the_token_is_a_secrets_arn_and_nothing_else(staged: Template) -> None:
-    variables = asked(staged, "Custom::CdkSglangBuild")[0]["variables"]
+    variables = requests_of(staged, "Custom::CdkSglangBuild")[0]["variables"]
 
     assert variables["TOKEN_SECRET"] == "TOKEN"
     assert "secretsmanager:GetSecretValue" in str(policies_of(staged))

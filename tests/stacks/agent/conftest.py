@@ -49,7 +49,7 @@ def everything(synthesise: Synthesise, folder: Path, tmp_path_factory: pytest.Te
     tool = {"name": "book-visit", "description": "Books.", "inputSchema": {"type": "object", "properties": {}}}
     schema.write_text(json.dumps([tool]))
     (folder / "requirements-mlflow.lock").write_text("# --hash=sha256: more\n")
-    asked = content(
+    settings = content(
         folder,
         component="chat/llama/triage",
         model_api="openai",
@@ -70,6 +70,6 @@ def everything(synthesise: Synthesise, folder: Path, tmp_path_factory: pytest.Te
         answer_tokens=512,
         mlflow=True,
     )
-    asked["network"] = {"vpc": "create"}
-    asked["data"] = {"on_delete": "destroy"}
-    return synthesise(asked)[NAME]
+    settings["network"] = {"vpc": "create"}
+    settings["data"] = {"on_delete": "destroy"}
+    return synthesise(settings)[NAME]

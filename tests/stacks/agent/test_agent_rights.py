@@ -146,10 +146,12 @@ def test_every_tool_has_a_policy_of_its_own_that_permits_the_agent_alone_and_wai
         one["Properties"]["RoleArn"]["Fn::GetAtt"][0] for one in of_type(everything, "AWS::BedrockAgentCore::Runtime")
     }
     statements = sorted(flat(one["Properties"]["Definition"]["Cedar"]["Statement"]) for one in policies)
-    (made,) = {name for name, one in everything["Resources"].items() if one["Type"] == "AWS::BedrockAgentCore::Gateway"}
+    (gateway_id,) = {
+        name for name, one in everything["Resources"].items() if one["Type"] == "AWS::BedrockAgentCore::Gateway"
+    }
     assert statements == [
         f'permit(principal == AgentCore::IamEntity::"arn:aws:sts::111122223333:assumed-role/<{role}>", '
-        f'action == AgentCore::Action::"{tool}", resource == AgentCore::Gateway::"<{made}.GatewayArn>");'
+        f'action == AgentCore::Action::"{tool}", resource == AgentCore::Gateway::"<{gateway_id}.GatewayArn>");'
         for tool in ("clinical___patient_search", "clinical___save_medical_report", "visits___book-visit")
     ]
     for policy in policies:
@@ -234,9 +236,9 @@ def test_the_tools_may_find_patients_and_save_reports_and_nothing_else(plain: di
 
 def test_a_container_is_pulled_by_its_digest_from_one_repository(synthesise: Synthesise, folder: Path) -> None:
     digest = f"sha256:{'a' * 64}"
-    asked = content(folder, container={"repository": "agents/intake", "digest": digest})
-    del asked["agent"]["code"]
-    template = synthesise(asked)[NAME]
+    settings = content(folder, container={"repository": "agents/intake", "digest": digest})
+    del settings["agent"]["code"]
+    template = synthesise(settings)[NAME]
     (runtime,) = of_type(template, "AWS::BedrockAgentCore::Runtime")
     artifact = runtime["Properties"]["AgentRuntimeArtifact"]["ContainerConfiguration"]["ContainerUri"]
     assert digest in json.dumps(artifact)

@@ -98,12 +98,12 @@ def test_two_synths_give_the_same_bytes(synthesise: Synthesise, folder: Path, tm
 
 def test_schemas_in_the_template_are_those_that_the_function_checks(plain: dict[str, Any], root: Path) -> None:
     path = root / "constructs" / "cdk_sglang" / "_runtime" / "clinical" / "tools.json"
-    wanted = {tool["name"]: tool["inputSchema"] for tool in json.loads(path.read_text())["tools"]}
+    schemas = {tool["name"]: tool["inputSchema"] for tool in json.loads(path.read_text())["tools"]}
     (target,) = of_type(plain, "AWS::BedrockAgentCore::GatewayTarget")
     payload = target["Properties"]["TargetConfiguration"]["Mcp"]["Lambda"]["ToolSchema"]["InlinePayload"]
-    assert {tool["Name"] for tool in payload} == set(wanted)
+    assert {tool["Name"] for tool in payload} == set(schemas)
     for tool in payload:
-        schema = wanted[tool["Name"]]
+        schema = schemas[tool["Name"]]
         assert set(tool["InputSchema"]["Properties"]) == set(schema["properties"])
         assert tool["InputSchema"]["Required"] == schema["required"]
         for name, field in tool["InputSchema"]["Properties"].items():
@@ -112,8 +112,8 @@ def test_schemas_in_the_template_are_those_that_the_function_checks(plain: dict[
 
 def test_the_agent_is_told_its_place(plain: dict[str, Any], everything: dict[str, Any]) -> None:
     (runtime,) = of_type(plain, "AWS::BedrockAgentCore::Runtime")
-    told = runtime["Properties"]["EnvironmentVariables"]
-    assert {name: value for name, value in told.items() if isinstance(value, str)} == {
+    variables = runtime["Properties"]["EnvironmentVariables"]
+    assert {name: value for name, value in variables.items() if isinstance(value, str)} == {
         "CDK_SGLANG_ENDPOINT": "test-chat",
         "CDK_SGLANG_COMPONENT": "test-chat-llama",
         "CDK_SGLANG_MODEL_API": "sagemaker",
@@ -129,7 +129,7 @@ def test_the_agent_is_told_its_place(plain: dict[str, Any], everything: dict[str
     }
     (runtime,) = of_type(everything, "AWS::BedrockAgentCore::Runtime")
     more = runtime["Properties"]["EnvironmentVariables"]
-    assert set(more) - set(told) == {
+    assert set(more) - set(variables) == {
         "CDK_SGLANG_MEMORY_ID",
         "CDK_SGLANG_ADAPTER",
         "CDK_SGLANG_PROMPT_VERSION",
@@ -214,27 +214,27 @@ def test_a_dashboard_shows_the_agent_its_tools_and_its_memory(
 
 
 def test_the_region_of_the_cli_is_held_to_agentcores_and_zones_are_told(root: Path, folder: Path) -> None:
-    def made(region: str) -> cdk.App:
+    def app_in(region: str) -> cdk.App:
         app = cdk.App(context=cdk_json_context(root / "cdk.json"))
-        asked = content(folder, network="vpc", tools={"reference": False})
-        settings = Environment.model_validate({**asked, "region": None, "network": {"vpc": "create"}})
+        source = content(folder, network="vpc", tools={"reference": False})
+        settings = Environment.model_validate({**source, "region": None, "network": {"vpc": "create"}})
         env = cdk.Environment(account=settings.account, region=region)
         add_fleet(app, name="test", settings=settings, source="t.yaml", env=env)
         return app
 
-    (stack,) = (one for one in made("us-east-1").node.children if getattr(one, "stack_name", "") == NAME)
-    told = [str(entry.data) for entry in stack.node.metadata if entry.type == "aws:cdk:info"]
-    assert [text for text in told if "in us-east-1: use1-az1, use1-az2, use1-az4." in text]
+    (stack,) = (one for one in app_in("us-east-1").node.children if getattr(one, "stack_name", "") == NAME)
+    notes = [str(entry.data) for entry in stack.node.metadata if entry.type == "aws:cdk:info"]
+    assert [text for text in notes if "in us-east-1: use1-az1, use1-az2, use1-az4." in text]
     with pytest.raises(ConfigurationError) as error:
-        made("me-central-1")
+        app_in("me-central-1")
     assert [line for line in error.value.problems if "agent.enabled: AgentCore is not in Region me-central-1" in line]
 
 
 def test_failed_turns_are_an_alarm_where_a_number_is_given(
     synthesise: Synthesise, folder: Path, plain: dict[str, Any]
 ) -> None:
-    asked = content(folder, failed_turns_alarm=5, endpoints={"stable": 3}, tools={"reference": False})
-    template = synthesise(asked)[NAME]
+    settings = content(folder, failed_turns_alarm=5, endpoints={"stable": 3}, tools={"reference": False})
+    template = synthesise(settings)[NAME]
     alarms = [one["Properties"] for one in of_type(template, "AWS::CloudWatch::Alarm")]
     names = [next(pair["Value"] for pair in one["Dimensions"] if pair["Name"] == "Name") for one in alarms]
     assert sorted(names) == ["test_agent::DEFAULT", "test_agent::stable"]
@@ -248,8 +248,8 @@ def test_failed_turns_are_an_alarm_where_a_number_is_given(
 
 
 def test_without_dashboards_the_agent_has_none(synthesise: Synthesise, folder: Path) -> None:
-    made = synthesise({**content(folder), "observability": {"dashboards": False}})
-    assert not [name for name, template in made.items() if of_type(template, "AWS::CloudWatch::Dashboard")]
+    templates = synthesise({**content(folder), "observability": {"dashboards": False}})
+    assert not [name for name, template in templates.items() if of_type(template, "AWS::CloudWatch::Dashboard")]
 
 
 def test_the_fleets_dashboard_leads_to_the_agents(synthesise: Synthesise, folder: Path) -> None:
@@ -283,13 +283,13 @@ def test_a_name_that_becomes_too_long_is_refused(root: Path, folder: Path) -> No
     assert any("the name of the memory would be" in problem and "by 5" in problem for problem in error.value.problems)
 
 
-@pytest.mark.parametrize("asked", ["plain", "all"])
+@pytest.mark.parametrize("extent", ["plain", "all"])
 def test_its_template_passes_every_check(
-    synthesise: Synthesise, folder: Path, asked: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    synthesise: Synthesise, folder: Path, extent: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("CDK_VALIDATION")
     (folder / "requirements-mlflow.lock").write_text("# --hash=sha256: more\n")
-    more = {} if asked == "plain" else {
+    more = {} if extent == "plain" else {
         "memory": {"enabled": True}, "policy": "log_only", "mlflow": True, "endpoints": {"stable": 1}, "model_api": "openai",
         "failed_turns_alarm": 3,
     }  # fmt: skip

@@ -80,31 +80,31 @@ def assembly(
 
 def test_stacks_that_aws_would_take_are_deployed_in_order_and_deleted(tmp_path: Path) -> None:
     name = {"Name": "/fleet/queue", "Type": "String", "Value": {"Ref": "Queue"}}
-    given = {"Queue": QUEUE, "Name": {"Type": "AWS::SSM::Parameter", "Properties": name}}
+    foundation = {"Queue": QUEUE, "Name": {"Type": "AWS::SSM::Parameter", "Properties": name}}
     kept = {"Logs": {"Type": "AWS::Logs::LogGroup", "DeletionPolicy": "Retain", "Properties": {}}}
-    both = {"Serving": {**endpoint(), "Component": component(), **kept}, "Foundation": given}
-    made = assembly(tmp_path, both, needs={"Serving": ["Foundation"]})
-    assert [part.artifact for part in stacks.ordered(made, {})] == ["Foundation", "Serving"]
-    assert stacks.findings(made) == []
+    both = {"Serving": {**endpoint(), "Component": component(), **kept}, "Foundation": foundation}
+    app_assembly = assembly(tmp_path, both, needs={"Serving": ["Foundation"]})
+    assert [part.artifact for part in stacks.ordered(app_assembly, {})] == ["Foundation", "Serving"]
+    assert stacks.findings(app_assembly) == []
 
 
 def test_a_refused_resource_is_a_finding_and_what_depends_on_its_stack_is_left_out(tmp_path: Path) -> None:
     lost = component(EndpointName="nobodys")
-    made = assembly(
+    app_assembly = assembly(
         tmp_path,
         {"First": {"Queue": QUEUE, "Lost": lost}, "Second": {"Queue": QUEUE}, "Third": {"Lost": lost}},
         needs={"Third": ["First"]},
     )
-    (finding,) = stacks.findings(made)
+    (finding,) = stacks.findings(app_assembly)
     place = "dev/First: Lost (AWS::SageMaker::InferenceComponent) is not created: "
     assert finding.startswith(place)
     assert "nobodys" in finding.removeprefix(place)
 
 
 def test_a_template_that_cloudformation_refuses_is_a_finding(tmp_path: Path) -> None:
-    made = assembly(tmp_path, {"S": {"Queue": QUEUE}})
+    app_assembly = assembly(tmp_path, {"S": {"Queue": QUEUE}})
     changed = json.dumps({"Resources": {"Queue": {**QUEUE, "DependsOn": "Nowhere", "Properties": {"A": {"Ref": "B"}}}}})
-    (finding,) = stacks.findings(made, changed={"S": changed}, only="S")
+    (finding,) = stacks.findings(app_assembly, changed={"S": changed}, only="S")
     assert finding.startswith("dev/S: CloudFormation refuses the template: ")
     assert "Unresolved resource dependencies ['B']" in finding
 
@@ -119,11 +119,11 @@ def reading(folder: Path, *, needs: dict[str, list[str]]) -> Assembly:
     """Write an assembly of a stack that reads a parameter of SSM, and of one that writes it."""
     name = {"Name": "/fleet/queue", "Type": "String", "Value": {"Ref": "Queue"}}
     written = {"Queue": QUEUE, "Name": {"Type": "AWS::SSM::Parameter", "Properties": name}}
-    made = assembly(folder, {"Writer": written, "Reader": {"Queue": QUEUE}}, needs=needs)
+    app_assembly = assembly(folder, {"Writer": written, "Reader": {"Queue": QUEUE}}, needs=needs)
     template = json.loads((folder / "Reader.json").read_text())
     template["Parameters"]["Queue"] = {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/fleet/queue"}
     (folder / "Reader.json").write_text(json.dumps(template))
-    return made
+    return app_assembly
 
 
 def test_a_stack_that_reads_what_another_writes_has_to_depend_on_it(tmp_path: Path) -> None:
@@ -144,11 +144,11 @@ def test_resources_that_wait_for_each_other_by_their_order_alone_are_a_finding(t
     }
     named = {**endpoint(), "Component": component(InferenceComponentName="llama")}
     copies = {"Type": "AWS::ApplicationAutoScaling::ScalableTarget", "Properties": target}
-    made = assembly(tmp_path, {"S": {**named, "Copies": copies}})
-    (finding,) = stacks.findings(made)
+    app_assembly = assembly(tmp_path, {"S": {**named, "Copies": copies}})
+    (finding,) = stacks.findings(app_assembly)
     assert finding.startswith("dev/S: Copies (AWS::ApplicationAutoScaling::ScalableTarget) is not created: ")
     ordered = json.dumps({"Resources": {**named, "Copies": {**copies, "DependsOn": "Component"}}})
-    assert stacks.findings(made, changed={"S": ordered}) == []
+    assert stacks.findings(app_assembly, changed={"S": ordered}) == []
 
 
 def test_properties_of_a_type_that_moto_implements_are_held_to_the_registry(tmp_path: Path) -> None:
@@ -160,15 +160,17 @@ def test_properties_of_a_type_that_moto_implements_are_held_to_the_registry(tmp_
 
 def test_one_stack_is_deployed_after_what_it_depends_on_alone(tmp_path: Path) -> None:
     lost = {"Lost": component(EndpointName="nobodys")}
-    made = assembly(tmp_path, {"A": {"Queue": QUEUE}, "B": {"Queue": QUEUE}, "C": lost}, needs={"B": ["A"]})
-    assert stacks.findings(made, only="B") == []
-    assert len(stacks.findings(made, only="C")) == 1
+    app_assembly = assembly(tmp_path, {"A": {"Queue": QUEUE}, "B": {"Queue": QUEUE}, "C": lost}, needs={"B": ["A"]})
+    assert stacks.findings(app_assembly, only="B") == []
+    assert len(stacks.findings(app_assembly, only="C")) == 1
 
 
 def test_a_training_plan_that_a_template_names_has_been_bought(tmp_path: Path) -> None:
     reserved = {"MlReservationArn": PLAN, "CapacityReservationPreference": "capacity-reservations-only"}
-    made = assembly(tmp_path, {"Serving": endpoint(CapacityReservationConfig=reserved, InstanceType="ml.p5.48xlarge")})
-    assert stacks.findings(made) == []
+    app_assembly = assembly(
+        tmp_path, {"Serving": endpoint(CapacityReservationConfig=reserved, InstanceType="ml.p5.48xlarge")}
+    )
+    assert stacks.findings(app_assembly) == []
 
 
 COPIES = """
@@ -272,7 +274,7 @@ def test_the_frameworks_function_has_to_be_allowed_to_call_the_users(
     tmp_path: Path, statements: list[dict[str, Any]], refused: str
 ) -> None:
     """The framework's function and the user's are two functions of one asset here, with a role each."""
-    made = custom(tmp_path)
+    app_assembly = custom(tmp_path)
     template = json.loads((tmp_path / "S.json").read_text())
     resources = template["Resources"]
     framework = json.loads(json.dumps(resources["Function"]))
@@ -281,7 +283,7 @@ def test_the_frameworks_function_has_to_be_allowed_to_call_the_users(
     framework["Properties"]["Environment"] = {"Variables": named}
     resources |= {"FrameworkRole": trusting("lambda", *statements), "Framework": framework}
     resources["Copies"]["Properties"]["ServiceToken"] = {"Fn::GetAtt": ["Framework", "Arn"]}
-    found = stacks.findings(made, changed={"S": json.dumps(template)})
+    found = stacks.findings(app_assembly, changed={"S": json.dumps(template)})
     assert len(found) == bool(refused)
     assert all("is not authorized to perform: " in one and refused in one for one in found)
 
@@ -324,7 +326,7 @@ def test_a_role_that_its_service_cannot_assume_is_refused_as_by_aws(
     here = {"StringEquals": {"aws:SourceAccount": "123456789012"}}
     elsewhere = {"StringEquals": {"aws:SourceAccount": "999988887777"}}
     another = {"ArnLike": {"aws:SourceArn": f"arn:aws:{service}:eu-central-1:123456789012:*"}}
-    made = assembly(tmp_path, {"S": {"Queue": QUEUE}})
+    app_assembly = assembly(tmp_path, {"S": {"Queue": QUEUE}})
     for role, is_taken in (
         (trusting(service, *statements), True),
         (trusting(service, *statements, **here), True),
@@ -333,7 +335,7 @@ def test_a_role_that_its_service_cannot_assume_is_refused_as_by_aws(
         (trusting(service, *statements, **another), False),
     ):
         changed = json.dumps({"Resources": with_role(role, kind, **properties)})
-        found = stacks.findings(made, changed={"S": changed})
+        found = stacks.findings(app_assembly, changed={"S": changed})
         assert len(found) == (not is_taken), (role, found)
         assert all(refusal in one for one in found)
 
@@ -344,9 +346,9 @@ def test_a_lambda_role_is_refused_in_lambdas_words(tmp_path: Path) -> None:
 
 
 def test_a_role_that_may_not_do_what_its_service_tries_at_once_is_refused(tmp_path: Path) -> None:
-    made = assembly(tmp_path, {"S": {"Queue": QUEUE}})
+    app_assembly = assembly(tmp_path, {"S": {"Queue": QUEUE}})
     without_pull = with_role(trusting("sagemaker", allowed("s3:GetObject")), "AWS::SageMaker::Model", **MODEL)
-    (finding,) = stacks.findings(made, changed={"S": json.dumps({"Resources": without_pull})})
+    (finding,) = stacks.findings(app_assembly, changed={"S": json.dumps({"Resources": without_pull})})
     assert "does not have BatchGetImage permission for the image" in finding
     dead = {"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-west-2:123456789012:q"}}
     (finding,) = stacks.findings(custom(tmp_path, **dead))
@@ -369,8 +371,8 @@ def test_the_check_prints_findings_of_its_process_with_the_next_step(
         return child.main(), "something that a library printed"
 
     monkeypatch.setattr(commands, "run", run)
-    made = assembly(tmp_path, {"S": {"Lost": component(EndpointName="nobodys")}})
-    outcome = checker.check([made])
+    app_assembly = assembly(tmp_path, {"S": {"Lost": component(EndpointName="nobodys")}})
+    outcome = checker.check([app_assembly])
     assert outcome.figures == "1 stacks with 1 resources, and deleted again"
     (problem,) = outcome.problems
     assert problem.startswith("dev/S: Lost (AWS::SageMaker::InferenceComponent) is not created: ")

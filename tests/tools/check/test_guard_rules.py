@@ -294,8 +294,8 @@ BAD: list[tuple[str, str, str, str, Any]] = [
     ("TARGET_COMES_AFTER_ITS_COMPONENT", "rollout", TARGET, "DependsOn", REMOVED),
     ("POLICY_IS_OF_A_TARGET", "scaling", POLICY, "Properties", {"PolicyName": "p", "ResourceId": "inference-component/nobody"}),
     *(
-        ("SCHEDULED_ACTION_CAN_BE", "rollout", TARGET, f"{_ACTION}.Schedule", given)
-        for given in ("30 7 * * 1-5", "cron(30 7 * * MON *)", "cron(30 25 ? * MON *)", "cron(60 7 ? * MON *)", "at(2027-01-01)", "rate(0 hours)")
+        ("SCHEDULED_ACTION_CAN_BE", "rollout", TARGET, f"{_ACTION}.Schedule", expression)
+        for expression in ("30 7 * * 1-5", "cron(30 7 * * MON *)", "cron(30 25 ? * MON *)", "cron(60 7 ? * MON *)", "at(2027-01-01)", "rate(0 hours)")
     ),
     ("SCHEDULED_ACTION_CAN_BE", "rollout", TARGET, f"{_ACTION}.Timezone", "Berlin"),
     ("SCHEDULED_ACTION_CAN_BE", "rollout", TARGET, f"{_ACTION}.ScalableTargetAction", REMOVED),

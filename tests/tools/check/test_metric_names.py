@@ -115,7 +115,7 @@ def test_what_is_published_passes(template: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("template", "said"),
+    ("template", "text"),
     [
         (_alarm(MetricName="ModelLatencies"), "nobody publishes AWS/SageMaker ModelLatencies; correct it, or add it"),
         (_alarm(Namespace="AWS/Sagemaker"), "nobody publishes AWS/Sagemaker ModelLatency; "),
@@ -140,10 +140,10 @@ def test_what_is_published_passes(template: dict[str, Any]) -> None:
         (_chart("sum by (container) (sglang:token_usage)"), "no series has the label container;"),
     ],
 )
-def test_what_nobody_publishes_is_found(template: dict[str, Any], said: str) -> None:
+def test_what_nobody_publishes_is_found(template: dict[str, Any], text: str) -> None:
     found = [f"{place}: {message}" for place, message in findings(template)]
     assert len(found) == 1
-    assert said in found[0]
+    assert text in found[0]
     assert found[0].startswith("It")
 
 

@@ -51,16 +51,16 @@ def test_an_environment_by_its_path_is_checked_alone(
     file = tmp_path / "mine.yaml"
     file.write_text(SMALL)
     assert program.main([str(file)]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert looked_at == ["mine"]
-    assert "mine/Serving-own" in said
-    assert not [name for name in ("dev/", "prod/", "staging/", "local/") if name in said]
+    assert "mine/Serving-own" in output
+    assert not [name for name in ("dev/", "prod/", "staging/", "local/") if name in output]
 
 
-@pytest.mark.parametrize("given", [["dev prod"], ["dev", "prod"], ["environments/dev.yaml", "prod"]])
-def test_several_environments_are_named_in_one_word_or_more(given: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("words", [["dev prod"], ["dev", "prod"], ["environments/dev.yaml", "prod"]])
+def test_several_environments_are_named_in_one_word_or_more(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    assert [place.name for place in program._places(given)] == ["dev", "prod"]
+    assert [place.name for place in program._places(words)] == ["dev", "prod"]
 
 
 def test_without_a_name_every_environment_of_the_folder_is_checked() -> None:
@@ -69,15 +69,15 @@ def test_without_a_name_every_environment_of_the_folder_is_checked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("words", "message"),
     [
         (["typo"], "environments/typo.yaml: no such file; environments in "),
         (["dev", "dev"], "dev: given 2 times"),
         (["/none/mine.yaml"], "/none/mine.yaml: no such file; there is no folder /none"),
     ],
 )
-def test_what_is_not_there_is_one_line(given: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert program.main(given) == 2
-    said = capsys.readouterr().err
-    assert said.startswith(message)
-    assert said.count("\n") == 1
+def test_what_is_not_there_is_one_line(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert program.main(words) == 2
+    line = capsys.readouterr().err
+    assert line.startswith(message)
+    assert line.count("\n") == 1

@@ -79,8 +79,8 @@ def test_each_right_that_is_needed_is_missed_and_the_others_are_named(tmp_path: 
     assert figures == "7 of 9 rights noticed, 1 with a reason, 1 with none"
     (kept,) = (line for line in lines if "s3:GetObject" in line)
     assert kept.endswith("nothing notices: it goes, or gets a reason here")
-    (said,) = (line for line in lines if "s3:PutObject" in line)
-    assert "not authorized to perform: s3:PutObject" in said
+    (finding,) = (line for line in lines if "s3:PutObject" in line)
+    assert "not authorized to perform: s3:PutObject" in finding
 
 
 RIGHTS = 38

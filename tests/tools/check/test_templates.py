@@ -82,10 +82,10 @@ def test_a_definition_that_is_no_json_or_lies_in_s3_is_found() -> None:
 
 
 def test_a_tool_that_is_missing_is_said_so_and_one_that_hangs_is_stopped() -> None:
-    status, said = commands.run(["no-such-tool"], timeout_seconds=1, variables={})
-    assert (status, said) == (127, "no-such-tool: not found; run `make setup`")
-    status, said = commands.run(["sleep", "60"], timeout_seconds=0.1, variables={})
-    assert (status, said) == (124, "sleep: stopped after 0.1 s")
+    status, output = commands.run(["no-such-tool"], timeout_seconds=1, variables={})
+    assert (status, output) == (127, "no-such-tool: not found; run `make setup`")
+    status, output = commands.run(["sleep", "60"], timeout_seconds=0.1, variables={})
+    assert (status, output) == (124, "sleep: stopped after 0.1 s")
 
 
 def test_nothing_has_moved_between_cloudformation_and_the_api() -> None:

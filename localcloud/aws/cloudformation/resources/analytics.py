@@ -72,10 +72,10 @@ class WorkGroup(Resource):
     NAME = "Name"
 
     def _create(self) -> None:
-        made = self._backend().create_work_group(
+        work_group = self._backend().create_work_group(
             self.name, self._configuration(), self.properties.get("Description", ""), self.properties.get("Tags", [])
         )
-        if made is None:
+        if work_group is None:
             raise ValueError(f"WorkGroup {self.name} is already created")
         self.physical_resource_id = self.name
 

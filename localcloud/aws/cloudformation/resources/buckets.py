@@ -63,14 +63,14 @@ def _with_versions(create: Callable[..., FakeBucket]) -> Callable[..., FakeBucke
     """Keep the versions of objects where the template says so, which moto's CloudFormation passes over."""
 
     @functools.wraps(create)
-    def made(*arguments: Any, **options: Any) -> FakeBucket:
+    def create_bucket(*arguments: Any, **options: Any) -> FakeBucket:
         body = options.get("cloudformation_json") or arguments[1]
         bucket = create(*arguments, **options)
         status = (body.get("Properties") or {}).get("VersioningConfiguration", {}).get("Status")
         bucket.versioning_status = status or ("Suspended" if bucket.versioning_status else None)
         return bucket
 
-    return made
+    return create_bucket
 
 
 def install() -> None:

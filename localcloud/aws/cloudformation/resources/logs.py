@@ -59,11 +59,11 @@ class MetricFilter(Resource):
         logs_backends[self.account][self.region].delete_metric_filter(self.name, self.properties["LogGroupName"])
 
 
-def _transformation(given: dict[str, Any]) -> dict[str, Any]:
+def _transformation(transformation: dict[str, Any]) -> dict[str, Any]:
     """Convert a metric transformation from the form of templates to the API's."""
-    dimensions = {one["Key"]: one["Value"] for one in given.get("Dimensions", [])}
+    dimensions = {one["Key"]: one["Value"] for one in transformation.get("Dimensions", [])}
     names = ("MetricName", "MetricNamespace", "MetricValue", "DefaultValue", "Unit")
-    converted = {name[0].lower() + name[1:]: given[name] for name in names if name in given}
+    converted = {name[0].lower() + name[1:]: transformation[name] for name in names if name in transformation}
     return converted | ({"dimensions": dimensions} if dimensions else {})
 
 
@@ -75,9 +75,9 @@ class QueryDefinition(Resource):
 
     def _create(self) -> None:
         names = ("Name", "QueryString", "LogGroupNames", "QueryLanguage", "Parameters")
-        given = {name[0].lower() + name[1:]: self.properties.get(name) for name in names}
-        given["queryDefinitionId"] = self.physical_resource_id
-        self.physical_resource_id = log_filters.put_query(logs_backends[self.account][self.region], given)
+        definition = {name[0].lower() + name[1:]: self.properties.get(name) for name in names}
+        definition["queryDefinitionId"] = self.physical_resource_id
+        self.physical_resource_id = log_filters.put_query(logs_backends[self.account][self.region], definition)
         self.attributes = {"QueryDefinitionId": self.physical_resource_id}
 
     def _update(self, old: dict[str, Any]) -> None:

@@ -28,11 +28,11 @@ def _update(
     role = original_resource
     backend.update_role(role.name, properties.get("Description", ""), properties.get("MaxSessionDuration", 3600))
     role.assume_role_policy_document = json.dumps(properties["AssumeRolePolicyDocument"])
-    wanted = {one["PolicyName"]: one["PolicyDocument"] for one in properties.get("Policies", ())}
+    policies = {one["PolicyName"]: one["PolicyDocument"] for one in properties.get("Policies", ())}
     before = (one["PolicyName"] for one in getattr(role, "cf_properties", {}).get("Policies", ()))
-    for name in {*before} - {*wanted}:
+    for name in {*before} - {*policies}:
         role.delete_policy(name)
-    for name, document in wanted.items():
+    for name, document in policies.items():
         role.put_policy(name, document)
     return role
 

@@ -63,8 +63,10 @@ def ranged(source: Source, query: str, start: float, end: float, step_s: float) 
     """Evaluate a query from `start` to `end`, every `step_s` seconds. Raises QueryError, also for a query that has no numbers."""
     tree = parse(query)
     if tree.kind not in ("scalar", "vector"):
-        wanted = "must be Scalar or instant Vector"
-        raise QueryError(f'invalid parameter "query": invalid expression type "{tree.kind}" for range query, {wanted}')
+        condition = "must be Scalar or instant Vector"
+        raise QueryError(
+            f'invalid parameter "query": invalid expression type "{tree.kind}" for range query, {condition}'
+        )
     evaluation = _Evaluation(source, tree, start, end)
     lines: dict[object, Line] = {}
     for time in _steps(start, end, step_s):

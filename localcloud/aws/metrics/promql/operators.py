@@ -115,7 +115,7 @@ def _matched(node: Binary, left: Vector, right: Vector) -> Vector:
             raise _ambiguous(signature, "left" if swapped else "right", node)
         ones[signature] = sample
     results: Vector = []
-    seen: dict[Key, set[Key]] = {}
+    keys_by_signature: dict[Key, set[Key]] = {}
     for sample in many:
         signature = _signature(node, sample.labels)
         partner = ones.get(signature)
@@ -126,7 +126,7 @@ def _matched(node: Binary, left: Vector, right: Vector) -> Vector:
         if result is None:
             continue
         labels = _result_labels(node, result.labels, partner.labels)
-        before = seen.setdefault(signature, set())
+        before = keys_by_signature.setdefault(signature, set())
         if node.group is None and before:
             raise QueryError(
                 "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)",

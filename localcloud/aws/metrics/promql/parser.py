@@ -236,14 +236,14 @@ class _Parser(TokenStream):
                 f'1:{token.position}: parse error: expected {signature.least} argument(s) in call to "{token.text}", got {len(arguments)}'
             )
         for index, argument in enumerate(arguments):
-            wanted = signature.arguments[min(index, len(signature.arguments) - 1)]
-            self._expect_kind(token, argument, wanted, f'call to function "{token.text}"')
+            kind = signature.arguments[min(index, len(signature.arguments) - 1)]
+            self._expect_kind(token, argument, kind, f'call to function "{token.text}"')
         return Call(kind=signature.result, function=token.text, arguments=tuple(arguments))
 
     @staticmethod
-    def _expect_kind(token: Token, node: Node, wanted: str, where: str) -> None:
-        if node.kind != wanted:
-            expected, got = _KIND_NAMES[wanted], _KIND_NAMES[node.kind]
+    def _expect_kind(token: Token, node: Node, kind: str, where: str) -> None:
+        if node.kind != kind:
+            expected, got = _KIND_NAMES[kind], _KIND_NAMES[node.kind]
             raise QueryError(f"1:{token.position}: parse error: expected type {expected} in {where}, got {got}")
 
     def _arguments(self) -> list[Node]:

@@ -35,22 +35,22 @@ class TokenStream:
         """Take a symbol or word, which has to be there."""
         token = self.accept(text)
         if token is None:
-            raise self.unexpected(self.peek(), wanted=text)
+            raise self.unexpected(self.peek(), expected=text)
         return token
 
     @staticmethod
-    def unexpected(token: Token, *, wanted: str = "") -> QueryError:
+    def unexpected(token: Token, *, expected: str = "") -> QueryError:
         """Error about a token that cannot be where it is."""
         found = "end of input" if token.kind == "end" else repr(token.text)
         return QueryError(
-            f"1:{token.position}: parse error: unexpected {found}" + (f", expected {wanted!r}" if wanted else "")
+            f"1:{token.position}: parse error: unexpected {found}" + (f", expected {expected!r}" if expected else "")
         )
 
     def duration(self) -> float:
         """Take a duration, or a number of seconds."""
         token = self.take()
         if token.kind not in ("duration", "number"):
-            raise self.unexpected(token, wanted="duration")
+            raise self.unexpected(token, expected="duration")
         return seconds(token.text) if token.kind == "duration" else number(token.text)
 
     def instant(self) -> float | str:
@@ -62,7 +62,7 @@ class TokenStream:
         sign = -1 if self.accept("-") else 1
         token = self.take()
         if token.kind != "number":
-            raise self.unexpected(token, wanted="timestamp")
+            raise self.unexpected(token, expected="timestamp")
         return sign * number(token.text)
 
     def labels(self) -> tuple[str, ...]:
@@ -83,7 +83,7 @@ class TokenStream:
         if token.kind == "string":
             return unquoted(token.text)
         if token.kind != "name":
-            raise self.unexpected(token, wanted="label")
+            raise self.unexpected(token, expected="label")
         return token.text
 
     def matcher(self) -> Matcher:
@@ -94,10 +94,10 @@ class TokenStream:
         if operator is None:
             if token.kind == "string":
                 return Matcher(label="__name__", operator="=", value=label)
-            raise self.unexpected(self.peek(), wanted="label matching operator")
+            raise self.unexpected(self.peek(), expected="label matching operator")
         value = self.take()
         if value.kind != "string":
-            raise self.unexpected(value, wanted="string")
+            raise self.unexpected(value, expected="string")
         text = unquoted(value.text)
         if operator.text in ("=~", "!~"):
             try:
