@@ -21,7 +21,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from botocore.exceptions import ClientError
 
@@ -125,14 +124,6 @@ def base_load(fleet: Fleet) -> Iterator[Counter[str]]:
             done.set()
 
 
-def copies(fleet: Fleet) -> list[psutil.Process]:
-    """The process that answers, of each copy of the base."""
-    ports: dict[str, psutil.Process] = {}
-    for process in fleet.engines():
-        ports.setdefault(process.environ()["CDK_SGLANG_PORT"], process)
-    return list(ports.values())
-
-
 # In the engine's Python, which has a WebSocket client.
 _SPEAK = """
 import json, sys
@@ -158,7 +149,7 @@ class TestAdapters:
             asked = "tiny" if name is None else f"tiny-{name}"
             for _ in range(4):  # so that both copies have answered
                 assert text_of(fleet.ask(asked, text=prompt, tokens=12)) == answer, (name, prompt)
-        assert len(copies(fleet)) == 2
+        assert len(fleet.copies()) == 2
 
     def test_an_unknown_adapter_is_the_callers_error(self, fleet: Fleet) -> None:
         with pytest.raises(ClientError) as unknown:
@@ -188,8 +179,8 @@ class TestAdapters:
         body = json.dumps(turn).encode()
         session = fleet.invoke("tiny", turn, SessionId="NEW_SESSION")["NewSessionId"].split(";")[0]
         statuses = []
-        for copy in copies(fleet):
-            url = f"http://127.0.0.1:{copy.environ()['CDK_SGLANG_PORT']}/invocations"
+        for copy in fleet.copies():
+            url = f"http://127.0.0.1:{copy.port}/invocations"
             headers = {"content-type": "application/json", "X-Amzn-SageMaker-Session-Id": session}
             try:
                 with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=60) as response:
@@ -204,9 +195,8 @@ class TestAdapters:
     ) -> None:
         """What SageMaker does for InvokeEndpointWithBidirectionalStream, an HTTP/2 operation that boto3 has not."""
         requests = [json.dumps({"messages": [{"role": "user", "content": prompt}], **CHAT}) for prompt in PROMPTS]
-        for copy in copies(fleet):
-            port = copy.environ()["CDK_SGLANG_PORT"]
-            arguments = [port, "e2e-chat-tiny-billing", json.dumps(requests)]
+        for copy in fleet.copies():
+            arguments = [str(copy.port), "e2e-chat-tiny-billing", json.dumps(requests)]
             done = subprocess.run(
                 [str(engine_python()), "-c", _SPEAK, *arguments],
                 capture_output=True,
