@@ -25,7 +25,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud.engine.recipe import engine_environment, engine_python
-from tests.e2e.engine.conftest import ROOT, Fleet, component, deployed
+from tests.e2e.engine.conftest import Fleet, component, deployed
+from tests.support.engine_forks import STARTUP, start
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -50,12 +51,19 @@ def bare_sglang(model: Path, **adapters: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     lora = ["--enable-lora", "--max-lora-rank", "8", "--lora-target-modules", "all", "--lora-paths"]
     lora += [f"{name}={folder}" for name, folder in adapters.items()]
-    python = str(engine_python())
-    command = [python, "-m", "sglang.launch_server", "--model-path", str(model), "--dtype", "float32", "--port"]
-    startup = str(ROOT / "localcloud/engine/startup")
-    environment = engine_environment({**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONPATH": startup})
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
-    process = subprocess.Popen([*command, str(port), *lora], env=environment, **quiet)
+    command = [
+        "-m",
+        "sglang.launch_server",
+        "--model-path",
+        str(model),
+        "--dtype",
+        "float32",
+        "--port",
+        str(port),
+        *lora,
+    ]
+    environment = engine_environment({**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONPATH": STARTUP})
+    process = start(command, environment=environment, startup=True)
     try:
         deadline = time.monotonic() + 180
         while not is_up(f"http://127.0.0.1:{port}/ping"):
