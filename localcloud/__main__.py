@@ -19,7 +19,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="localcloud", description=__doc__)
     parser.add_argument("--port", type=int, default=4566)
     parser.add_argument("--state-dir", type=Path, default=Path(".local"), help="logs and model folders go here")
-    parser.add_argument("--standby", action="store_true", help="begin to start the first copy's container now")
+    parser.add_argument("--standby", action="store_true", help="import now what every copy's container imports")
     arguments = parser.parse_args()
     if arguments.standby:
         standby().start(current().command_for("*"))

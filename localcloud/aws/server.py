@@ -33,7 +33,6 @@ from localcloud.aws.door.guard import SIGNED, Guard
 from localcloud.aws.door.handler import Handler, closed_in_any_case
 from localcloud.aws.door.sandbox import sandboxed
 from localcloud.aws.hosting import copies, runtime
-from localcloud.aws.hosting.standby import standby
 from localcloud.aws.hosting.store import stores
 from localcloud.aws.metrics import prometheus_api
 from localcloud.aws.settings import configure, current, restore
@@ -108,7 +107,6 @@ class LocalCloud:
             _running.remove(self)
         if not _running:
             clock().stop()
-        standby().stop()
         for state in stores():
             state.close()
         for agents in agent_stores():

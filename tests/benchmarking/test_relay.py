@@ -63,7 +63,7 @@ class Runtime(BaseHTTPRequestHandler):
 @pytest.fixture
 def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, str]]]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Runtime)
-    thread = Thread(target=server.serve_forever, daemon=True)
+    thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     Runtime.requests = []
     for name, value in {

@@ -74,7 +74,7 @@ def promql(monkeypatch: pytest.MonkeyPatch) -> Iterator[Promql]:
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     api.url = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     monkeypatch.setattr(collect, "PromqlApi", lambda _, region: PromqlApi(api.url, region, timeout_seconds=20))
     yield api
     server.shutdown()

@@ -72,6 +72,8 @@ class EngineServer:
     as_in_the_image: bool = False
     """Whether the command itself is run, and SGLang spawns its processes. Otherwise all of them are forks of one that has imported SGLang,
     as the first copy of `make local` is, unless a setting is read by what is imported."""
+    plugins: Path | None = None
+    """A folder with plug-ins for SGLang."""
     process: subprocess.Popen[bytes] | Fork | None = None
 
     def start(self, *, wait: bool = True) -> EngineServer:
@@ -90,7 +92,8 @@ class EngineServer:
         environment = engine_environment({**os.environ, **base, **self.settings})
         log = str(self.log or os.devnull)
         if self._may_be_forked():
-            environment["PYTHONPATH"] = f"{CONTAINER}{os.pathsep}{STARTUP}"  # as `serve` sets it
+            folders = (str(CONTAINER), STARTUP, *([str(self.plugins)] if self.plugins else []))
+            environment["PYTHONPATH"] = os.pathsep.join(folders)  # as `serve` sets it
             entry = ("-m", "cdk_sglang_container")
             self.process = start(entry, environment=environment, stdout=log, stderr=log, startup=True)
         else:
@@ -103,6 +106,7 @@ class EngineServer:
         return self
 
     def _may_be_forked(self) -> bool:
+        assert self.plugins is None or not self.as_in_the_image
         read_by_the_entry = all(name.startswith(("SM_SGLANG_", "CDK_SGLANG_")) for name in self.settings)
         return not self.as_in_the_image and read_by_the_entry
 

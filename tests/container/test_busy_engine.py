@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import concurrent.futures
-import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from engine_server import ROOT, EngineServer
+from engine_server import EngineServer
 
-from localcloud.engine.recipe import engine_environment, engine_python
+from tests.support.engine_forks import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,22 +28,23 @@ from localcloud.engine import tiny_model
 tiny_model.INTERMEDIATE, tiny_model.LAYERS = 8192, 64
 tiny_model.make_models(Path(sys.argv[1]))
 """
-# A plug-in as SGLang finds them, in all its processes: at one signal the process turns in a loop, at another it goes on.
+# A plug-in as SGLang finds them, in all its processes: each computes on one core; at one signal it turns in a loop, at another it goes on.
 _SPINS = """
 import signal
+import torch
 turning = []
 def turn(*_):
     turning.append(True)
     while turning:
         pass
 def register():
+    torch.set_num_threads(1)
     signal.signal(signal.SIGUSR1, turn)
     signal.signal(signal.SIGUSR2, lambda *_: turning.clear())
 """
 SETTINGS = {
     "CDK_SGLANG_STALLED_AFTER_S": f"{STALLED_AFTER_S:g}",
     "CDK_SGLANG_WEDGED_AFTER_S": f"{WEDGED_AFTER_S:g}",
-    "OMP_NUM_THREADS": "1",
     "SM_SGLANG_DISABLE_RADIX_CACHE": "true",
     "SM_SGLANG_SLEEP_ON_IDLE": "true",
 }
@@ -54,11 +53,10 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineServer]:
     folder = tmp_path_factory.mktemp("slow")
-    command = [str(engine_python()), "-c", _SLOW_MODEL, str(folder)]
-    subprocess.run(command, cwd=ROOT, env=engine_environment(), check=True, capture_output=True)
-    startup = os.pathsep.join([str(ROOT / "localcloud/engine/startup"), str(_plugin(folder / "plugin"))])
-    settings = {**SETTINGS, "PYTHONPATH": startup}
-    running = EngineServer(model=folder / "base", settings=settings, log=folder / "server.log")
+    made = run(("-c", _SLOW_MODEL, str(folder)), startup=True)
+    assert made.returncode == 0, made.stderr
+    plugins = _plugin(folder / "plugin")
+    running = EngineServer(model=folder / "base", settings=SETTINGS, log=folder / "server.log", plugins=plugins)
     try:
         yield running.start()
     finally:
@@ -76,10 +74,10 @@ def _plugin(folder: Path) -> Path:
     return folder
 
 
-def _prompt(server: EngineServer) -> float:
+def _prompt(server: EngineServer, *, tokens: int = 1900) -> float:
     """Seconds that one long prompt takes."""
     began = time.monotonic()
-    text = "x" * 1900
+    text = "x" * tokens
     reply = server.request("POST", "/v1/completions", {"prompt": text, "max_tokens": 1}, timeout_s=300)
     assert reply.status == 200
     return time.monotonic() - began
@@ -145,7 +143,7 @@ def test_a_detokenizer_that_stops_is_noticed_though_the_scheduler_goes_on(server
 def test_a_scheduler_that_turns_in_a_loop_is_noticed_and_its_recovery_too(server: EngineServer) -> None:
     scheduler = server.scheduler()
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        prompt = pool.submit(_prompt, server)
+        prompt = pool.submit(_prompt, server, tokens=900)  # seconds are enough for the signal to come in its pass
         time.sleep(1)
         assert server.ping() == 200
         scheduler.send_signal(signal.SIGUSR1)

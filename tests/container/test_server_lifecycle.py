@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from engine_server import ROOT, EngineServer
+from engine_server import CONTAINER, EngineServer
 
 from localcloud.engine.recipe import engine_environment, engine_python
+from tests.support.engine_forks import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,7 +62,7 @@ def read_only_model(models: dict[str, Path], tmp_path: Path) -> Iterator[Path]:
 def test_a_read_only_model_is_served_and_requests_in_flight_finish_after_sigterm(
     read_only_model: Path, tmp_path: Path
 ) -> None:
-    command = (*_MINDING_PERMISSIONS, str(ROOT / "container" / "serve"), "serve")
+    command = (*_MINDING_PERMISSIONS, str(CONTAINER / "serve"), "serve")
     server = EngineServer(
         model=read_only_model,
         settings=NOT_WARMED_UP,
@@ -118,10 +119,8 @@ def test_two_tokenizer_workers_speak_the_contract_and_die_with_their_scheduler(
 def test_settings_that_cannot_serve_end_the_container_before_loading(models: dict[str, Path]) -> None:
     base = {"CDK_SGLANG_PYTHON": str(engine_python()), "CDK_SGLANG_MODEL_DIR": str(models["base"])}
     settings = {"SM_SGLANG_CONTEXT_LENGTH": "999999"}  # test_argument_vectors has the other ways to be refused
-    environment = engine_environment() | {"PYTHONWARNINGS": "ignore"} | base | settings
-    done = subprocess.run(
-        [str(ROOT / "container" / "serve"), "serve"], env=environment, capture_output=True, text=True, check=False
-    )
+    environment = engine_environment() | {"PYTHONPATH": str(CONTAINER), "PYTHONWARNINGS": "ignore"} | base | settings
+    done = run(("-m", "cdk_sglang_container"), environment=environment, startup=True)
     assert done.returncode == 2
     assert "SGLang refuses these settings" in done.stderr
     assert "Traceback" not in done.stderr

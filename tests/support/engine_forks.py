@@ -124,6 +124,7 @@ def run(
     folder: Path = ROOT,
     given: str = "",
     timeout_s: float = 240,
+    startup: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Run Python with these arguments to its end, as `subprocess.run` with captured texts does; past its time the session is killed."""
     with tempfile.TemporaryDirectory() as place:
@@ -137,6 +138,7 @@ def run(
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
+            startup=startup,
         )
         try:
             code = process.wait(timeout_s)

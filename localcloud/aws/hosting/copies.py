@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from localcloud.aws.clock import clock
 from localcloud.aws.hosting import access, artifacts, logs
-from localcloud.aws.hosting.standby import base_environment, standby
+from localcloud.aws.hosting.standby import Fork, base_environment, standby
 from localcloud.aws.settings import current
 
 _PING_FAILURES = 2
@@ -105,7 +105,7 @@ class ProcessCopy(Copy):
     ) -> None:
         super().__init__(**options)
         self._account, self._region, self._container, self._role = account, region, container, role
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Fork | None = None
         self._halt = threading.Event()
         self._drain = False
         self._thread = threading.Thread(target=self._live, name=f"copy-{self.component}-{self.id}", daemon=True)
@@ -175,7 +175,10 @@ class ProcessCopy(Copy):
         self.port = _free_port()
         command = current().command_for(self._container["Image"])
         environment = self._environment(model)
-        self._process = standby().take(command, environment, self._folder) or subprocess.Popen(
+        fork = standby().take(command, environment, self._folder, unwanted=self._halt.is_set)
+        if self._halt.is_set() and fork is None:
+            return
+        self._process = fork or subprocess.Popen(
             command,
             cwd=self._folder,
             env=environment,
@@ -213,7 +216,7 @@ class ProcessCopy(Copy):
             for line in pipe:
                 write(line.decode(errors="replace").rstrip("\n"))
 
-    def _await_health(self, process: subprocess.Popen[bytes]) -> None:
+    def _await_health(self, process: subprocess.Popen[bytes] | Fork) -> None:
         began = time.monotonic()
         deadline = began + self._health_timeout_s
         while not self._halt.is_set():
@@ -228,7 +231,7 @@ class ProcessCopy(Copy):
             self._halt.wait(0.03)
         return None
 
-    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+    def _watch(self, process: subprocess.Popen[bytes] | Fork) -> None:
         missed = 0
         while self.state in ("healthy", "unhealthy") and not self._halt.wait(current().ping_interval_s):
             missed = 0 if self._healthy() else missed + 1
@@ -299,7 +302,7 @@ def end_leftovers(folder: Path) -> None:
         artifacts.remove(leftover)
 
 
-def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+def _signal(process: subprocess.Popen[bytes] | Fork, number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
 

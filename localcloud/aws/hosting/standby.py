@@ -1,7 +1,9 @@
-"""A container's process that is started before its copy is: it has done by then what is the same for every copy, its imports.
+"""The process that copies are forked off: it has done what is the same for every copy, the imports of its container.
 
-The command of the container must know how: with `CDK_SGLANG_STANDBY` set it waits for one line on its standard input, the copy's
-environment and folder as JSON, and ends without one.
+The command of the container must know how: with `CDK_SGLANG_STANDBY` set it reads lines from the socket that is its standard input, each
+a copy's environment and folder as JSON, with two pipes, for the copy's output and for its exit code. It says so with a line when it can
+take the first, answers each with the process id of a fork in a session of its own, and ends when the socket is closed, or after ten
+minutes without a copy.
 """
 
 from __future__ import annotations
@@ -9,64 +11,183 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
+import socket
 import subprocess
 import threading
-from collections.abc import Mapping
+import time
+import weakref
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 _VARIABLE: Final = "CDK_SGLANG_STANDBY"
 _READ_LATE: Final = ("AWS_", "CDK_SGLANG_", "SM_SGLANG_")
 """Variables that no import reads: one with another name needs a process that has it from its beginning."""
+_IMPORTED_WITHIN_S: Final = 180.0
+"""Seconds that a copy waits for the imports to be done: 20 on a quiet machine."""
+_ANSWERS_WITHIN_S: Final = 60.0
+_AT_ONCE: Final = 1024
+
+
+class Fork:
+    """A copy's process, as `subprocess.Popen` has it.
+
+    Attributes:
+        pid: Its process id, which is also that of its group.
+        stdout: What it writes, to standard error too.
+        returncode: Its exit code, negative if a signal ended it; None while it runs.
+    """
+
+    def __init__(self, *, pid: int, stdout: IO[bytes], end: int) -> None:
+        self.pid = pid
+        self.stdout = stdout
+        self.returncode: int | None = None
+        self._end = end
+        self._lock = threading.Lock()
+        weakref.finalize(self, os.close, end)
+
+    def poll(self) -> int | None:
+        """Return the exit code; None while the process runs."""
+        with self._lock:
+            if self.returncode is None and _readable(self._end, 0):
+                code = os.read(self._end, _AT_ONCE)
+                if not code:  # who would know of its end has ended
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.killpg(self.pid, signal.SIGKILL)
+                self.returncode = int(code or -signal.SIGKILL)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit code once the process has ended.
+
+        Raises:
+            subprocess.TimeoutExpired: It runs still.
+        """
+        _readable(self._end, timeout)
+        code = self.poll()
+        if code is None:
+            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
+        return code
 
 
 class Standby:
-    """At most one process in waiting."""
+    """At most one process that copies are forked off."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._requests: socket.socket | None = None
         self._command: list[str] = []
         self._base: dict[str, str] = {}
+        self._ready = False
 
     def start(self, command: list[str]) -> None:
-        """Start a process of a container's command."""
-        self._base = base_environment()
-        self._command = command
-        self._process = subprocess.Popen(
-            command,
-            env=self._base | {_VARIABLE: "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        """Start the process with a container's command, unless there is one of it."""
+        with self._lock:
+            if self._process is None or command != self._command or base_environment() != self._base:
+                self._end()
+                self._base, self._command = base_environment(), command
+                self._start()
 
-    def take(self, command: list[str], environment: Mapping[str, str], folder: Path) -> subprocess.Popen[bytes] | None:
-        """Return the process as that of a copy; None if there is none, or it cannot be one with this environment."""
+    def take(
+        self,
+        command: list[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        *,
+        unwanted: Callable[[], bool] = lambda: False,
+    ) -> subprocess.Popen[bytes] | Fork | None:
+        """Return a process of a copy; None if there is no standby, or it cannot have this environment.
+
+        Args:
+            command: The container's.
+            environment: The copy's.
+            folder: The copy's.
+            unwanted: Whether the copy has been stopped while it waits for the imports; None is returned then.
+        """
         new = {name for name, value in environment.items() if self._base.get(name) != value}
         if command != self._command or not all(name.startswith(_READ_LATE) for name in new):
             return None
         with self._lock:
-            process, self._process = self._process, None
-        if process is None:
-            return None
-        assert process.stdin is not None
-        try:
-            with process.stdin as pipe:
-                pipe.write(json.dumps({"environment": dict(environment), "folder": str(folder)}).encode() + b"\n")
-        except OSError:
-            _end(process)
-            return None
-        return process
+            if self._process is None:
+                return None
+            if self._process.poll() is not None:  # of the time without a copy
+                self._end()
+                self._start()
+            try:
+                if not self._imported(unwanted):
+                    return None
+                return self._ask({"environment": dict(environment), "folder": str(folder)})
+            except (OSError, ValueError):
+                self._end()
+                return None
 
     def stop(self) -> None:
-        """End the process if no copy has taken it."""
+        """End the process, and with it the copies that it is the parent of."""
         with self._lock:
-            process, self._process = self._process, None
+            self._end()
+
+    def _start(self) -> None:
+        self._requests, theirs = socket.socketpair()
+        self._requests.settimeout(_ANSWERS_WITHIN_S)
+        self._ready = False
+        with theirs:
+            self._process = subprocess.Popen(
+                self._command,
+                env=self._base | {_VARIABLE: "1"},
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def _imported(self, unwanted: Callable[[], bool]) -> bool:
+        """Wait for the imports; return whether they are done, which they are not if the copy was stopped before."""
+        assert self._requests is not None
+        deadline = time.monotonic() + _IMPORTED_WITHIN_S
+        while not self._ready and not unwanted():
+            if _readable(self._requests.fileno(), 0.1):
+                self._ready = bool(json.loads(self._requests.recv(_AT_ONCE))["ready"])
+            elif time.monotonic() > deadline:
+                raise TimeoutError
+        return self._ready
+
+    def _ask(self, copy: Mapping[str, object]) -> subprocess.Popen[bytes] | Fork:
+        assert self._requests is not None
+        assert self._process is not None
+        output, writes = os.pipe()
+        end, says = os.pipe()
+        try:
+            line = json.dumps(copy).encode() + b"\n"
+            sent = socket.send_fds(self._requests, [line], [writes, says])
+            self._requests.sendall(line[sent:])
+            pid = int(json.loads(self._requests.recv(_AT_ONCE))["pid"])
+        except (OSError, ValueError):
+            os.close(output)
+            os.close(end)
+            raise
+        finally:
+            os.close(writes)
+            os.close(says)
+        stdout = os.fdopen(output, "rb")
+        if pid != self._process.pid:
+            return Fork(pid=pid, stdout=stdout, end=end)
+        os.close(end)  # it could not fork, and is the copy now
+        process, self._process = self._process, None
+        self._requests.close()
+        process.stdout = stdout
+        return process
+
+    def _end(self) -> None:
+        if self._requests is not None:
+            self._requests.close()
+        process, self._process = self._process, None
         if process is not None:
-            _end(process)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def base_environment() -> dict[str, str]:
@@ -75,14 +196,11 @@ def base_environment() -> dict[str, str]:
     return inherited | {"PYTHONUNBUFFERED": "1"}
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with contextlib.suppress(OSError):
-                pipe.close()
-    process.wait()
+def _readable(descriptor: int, timeout_s: float | None) -> bool:
+    """Whether there is something to read, or nothing more to come, within a time; None is for ever."""
+    poll = select.poll()  # knows descriptors above 1,023, which `select.select` does not
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(None if timeout_s is None else timeout_s * 1000))
 
 
 _standby: Final = Standby()

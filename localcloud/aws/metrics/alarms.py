@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC
+from functools import cached_property
 from typing import Any
 
 from moto.cloudwatch import models
@@ -55,11 +56,15 @@ def _act(state: Store, alarm: Any, value: float) -> None:
 
 
 class _History:
-    """Data points that have been published, by metric."""
+    """Data points that have been published, by metric; read with the first alarm that looks, since most fleets have none."""
 
     def __init__(self, state: Store) -> None:
         self._now = clock().now()
-        self._data = published(models.cloudwatch_backends[state.account][state.region])
+        self._state = state
+
+    @cached_property
+    def _data(self) -> dict[Metric, list[tuple[float, Any]]]:
+        return published(models.cloudwatch_backends[self._state.account][self._state.region])
 
     def points(self, metric: Metric, stat: str, period: float, count: int) -> metricmath.Series:
         """Statistic of a metric in each of the last `count` periods, the newest first."""

@@ -5,7 +5,7 @@ Not published: OverheadLatency, ModelSetupTime and the FirstChunk metrics, which
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.cloudwatch.models import cloudwatch_backends
@@ -108,11 +108,15 @@ def _forget(state: Store) -> None:
     backend = cloudwatch_backends[state.account][state.region]
     kept, now = alarms.looks_back(state), clock().now()
     own = (_NAMESPACE, utilisation.ENDPOINTS, utilisation.COMPONENTS)
+    young = datetime.fromtimestamp(now - _KEPT_S, UTC).replace(tzinfo=None)
 
     def is_kept(datum: Any) -> bool:
-        age: float = now - datum.timestamp.replace(tzinfo=UTC).timestamp()
-        if age <= _KEPT_S or datum.namespace not in own:
+        stamp = datum.timestamp
+        if (
+            stamp.tzinfo is None and stamp >= young
+        ) or datum.namespace not in own:  # nearly all: hours of points, every ten minutes
             return True
-        return age <= kept.get(metric_of(datum.namespace, datum.name, datum.dimensions), 0.0)
+        age: float = now - stamp.replace(tzinfo=UTC).timestamp()
+        return age <= _KEPT_S or age <= kept.get(metric_of(datum.namespace, datum.name, datum.dimensions), 0.0)
 
     backend.metric_data = [datum for datum in backend.metric_data if is_kept(datum)]

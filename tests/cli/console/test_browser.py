@@ -62,7 +62,7 @@ def deployed(cloud: LocalCloud, client: Callable[[str], Any], monkeypatch: pytes
 def server(deployed: None) -> Iterator[ConsoleServer]:
     server = ConsoleServer(0, console_support.console_of())
     server.content.poller.start()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield server
     server.streams.end()
     server.content.poller.end()

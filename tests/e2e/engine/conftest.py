@@ -17,6 +17,9 @@ import yaml
 from botocore.config import Config
 
 from localcloud import local
+from localcloud.aws.hosting.copies import ProcessCopy
+from localcloud.aws.hosting.standby import standby
+from localcloud.aws.hosting.store import stores
 from localcloud.aws.server import LocalCloud
 from localcloud.background import container_command
 from localcloud.engine.recipe import EngineMissingError, engine_python
@@ -135,6 +138,12 @@ class Fleet:
     def described(self, component: str = "tiny") -> dict[str, Any]:
         return dict(self.sagemaker.describe_inference_component(InferenceComponentName=f"e2e-chat-{component}"))
 
+    def copies(self, component: str = "tiny") -> list[ProcessCopy]:
+        """The copies of a component that have a process, as the embedded AWS has them."""
+        name = f"e2e-chat-{component}"
+        found = next(store.components[name].copies for store in stores() if name in store.components)
+        return [copy for copy in found if isinstance(copy, ProcessCopy) and copy.pid is not None]
+
     def engines(self) -> list[psutil.Process]:
         """The processes that stand for containers."""
         children = psutil.Process().children(recursive=True)
@@ -145,6 +154,15 @@ class Fleet:
 def models(tiny_models: Path) -> Path:
     """The tiny model and its adapters, each a folder."""
     return tiny_models
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _standby() -> Iterator[None]:
+    """Copies are forks of one process, as those of `make local` are; it lasts for all fleets here."""
+    if not _why_no_engine():
+        standby().start(container_command(engine_python()))
+    yield
+    standby().stop()
 
 
 @contextmanager

@@ -21,12 +21,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from botocore.exceptions import ClientError
 
 from localcloud.engine.recipe import engine_environment, engine_python
-from tests.e2e.engine.conftest import ROOT, Fleet, component, deployed
+from tests.e2e.engine.conftest import Fleet, component, deployed
+from tests.support.engine_forks import STARTUP, start
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -51,12 +51,19 @@ def bare_sglang(model: Path, **adapters: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     lora = ["--enable-lora", "--max-lora-rank", "8", "--lora-target-modules", "all", "--lora-paths"]
     lora += [f"{name}={folder}" for name, folder in adapters.items()]
-    python = str(engine_python())
-    command = [python, "-m", "sglang.launch_server", "--model-path", str(model), "--dtype", "float32", "--port"]
-    startup = str(ROOT / "localcloud/engine/startup")
-    environment = engine_environment({**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONPATH": startup})
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
-    process = subprocess.Popen([*command, str(port), *lora], env=environment, **quiet)
+    command = [
+        "-m",
+        "sglang.launch_server",
+        "--model-path",
+        str(model),
+        "--dtype",
+        "float32",
+        "--port",
+        str(port),
+        *lora,
+    ]
+    environment = engine_environment({**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONPATH": STARTUP})
+    process = start(command, environment=environment, startup=True)
     try:
         deadline = time.monotonic() + 180
         while not is_up(f"http://127.0.0.1:{port}/ping"):
@@ -125,14 +132,6 @@ def base_load(fleet: Fleet) -> Iterator[Counter[str]]:
             done.set()
 
 
-def copies(fleet: Fleet) -> list[psutil.Process]:
-    """The process that answers, of each copy of the base."""
-    ports: dict[str, psutil.Process] = {}
-    for process in fleet.engines():
-        ports.setdefault(process.environ()["CDK_SGLANG_PORT"], process)
-    return list(ports.values())
-
-
 # In the engine's Python, which has a WebSocket client.
 _SPEAK = """
 import json, sys
@@ -158,7 +157,7 @@ class TestAdapters:
             target = "tiny" if name is None else f"tiny-{name}"
             for _ in range(4):  # so that both copies have answered
                 assert text_of(fleet.ask(target, text=prompt, tokens=12)) == answer, (name, prompt)
-        assert len(copies(fleet)) == 2
+        assert len(fleet.copies()) == 2
 
     def test_an_unknown_adapter_is_the_callers_error(self, fleet: Fleet) -> None:
         with pytest.raises(ClientError) as unknown:
@@ -188,8 +187,8 @@ class TestAdapters:
         body = json.dumps(turn).encode()
         session = fleet.invoke("tiny", turn, SessionId="NEW_SESSION")["NewSessionId"].split(";")[0]
         statuses = []
-        for copy in copies(fleet):
-            url = f"http://127.0.0.1:{copy.environ()['CDK_SGLANG_PORT']}/invocations"
+        for copy in fleet.copies():
+            url = f"http://127.0.0.1:{copy.port}/invocations"
             headers = {"content-type": "application/json", "X-Amzn-SageMaker-Session-Id": session}
             try:
                 with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=60) as response:
@@ -204,9 +203,8 @@ class TestAdapters:
     ) -> None:
         """What SageMaker does for InvokeEndpointWithBidirectionalStream, an HTTP/2 operation that boto3 has not."""
         requests = [json.dumps({"messages": [{"role": "user", "content": prompt}], **CHAT}) for prompt in PROMPTS]
-        for copy in copies(fleet):
-            port = copy.environ()["CDK_SGLANG_PORT"]
-            arguments = [port, "e2e-chat-tiny-billing", json.dumps(requests)]
+        for copy in fleet.copies():
+            arguments = [str(copy.port), "e2e-chat-tiny-billing", json.dumps(requests)]
             done = subprocess.run(
                 [str(engine_python()), "-c", _SPEAK, *arguments],
                 capture_output=True,

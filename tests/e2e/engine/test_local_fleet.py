@@ -193,7 +193,7 @@ class TestFleet:
         assert len(listening) >= 2  # the server, and the store of the process group
         assert {address for _, address in listening} <= {"127.0.0.1", "::1"}
 
-        port = engines[0].environ()["CDK_SGLANG_PORT"]
+        port = fleet.copies()[0].port
         here = {"Host": f"127.0.0.1:{port}"}
         pages = ({"Host": "evil.example"}, {**here, "Origin": "http://evil.example"}, {**here, "Origin": "null"})
         for method, path in (
@@ -303,8 +303,8 @@ class TestFleet:
         assert fleet.engines() == []
 
 
-def status_of(port: str, method: str, path: str, headers: dict[str, str]) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=10)
+def status_of(port: int, method: str, path: str, headers: dict[str, str]) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request(method, path, b"{}", headers)
         return connection.getresponse().status
@@ -325,6 +325,4 @@ def requests_by_copy(fleet: Any) -> dict[str, int]:
 
 def tiny_engine(fleet: Any) -> Any:
     """One engine process of the first component."""
-    return next(
-        process for process in fleet.engines() if "e2e-chat-tiny" in process.environ().get("CDK_SGLANG_MODEL_DIR", "")
-    )
+    return psutil.Process(fleet.copies()[0].pid)

@@ -432,7 +432,7 @@ def prometheus() -> Iterator[Any]:
             """Say nothing."""
 
     server = HTTPServer(("127.0.0.1", 0), Answering)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}", requests=requests, answers=answers)
     server.shutdown()
