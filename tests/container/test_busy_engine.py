@@ -53,8 +53,8 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineServer]:
     folder = tmp_path_factory.mktemp("slow")
-    made = run(("-c", _SLOW_MODEL, str(folder)), startup=True)
-    assert made.returncode == 0, made.stderr
+    creation = run(("-c", _SLOW_MODEL, str(folder)), startup=True)
+    assert creation.returncode == 0, creation.stderr
     plugins = _plugin(folder / "plugin")
     running = EngineServer(model=folder / "base", settings=SETTINGS, log=folder / "server.log", plugins=plugins)
     try:

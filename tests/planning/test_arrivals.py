@@ -48,9 +48,9 @@ def test_a_mean_length_that_is_no_whole_number_says_that_requests_are_independen
     assert any("arrivals assumed independent" in note for note in mixed.notes)
     for row in ({**ROW, "isl": "4000.0"}, {**ROW, "isl": ""}):
         assert read_question(row).arrivals == ""
-    given = read_question({**ROW, "osl": "256.5", "arrivals": "lockstep"})
-    assert given.arrivals == "lockstep"
-    assert not any("arrivals" in note for note in given.notes)
+    question = read_question({**ROW, "osl": "256.5", "arrivals": "lockstep"})
+    assert question.arrivals == "lockstep"
+    assert not any("arrivals" in note for note in question.notes)
 
 
 def test_what_is_known_of_arrivals_moves_time_and_leaves_the_sum() -> None:
@@ -74,7 +74,7 @@ def test_unknown_arrivals_are_refused_with_what_is_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gpu", "given", "chunk"),
+    ("gpu", "chunk_option", "chunk"),
     [
         ("L4-24GB", "", 4096),
         ("H100-SXM-80GB", "", 8192),
@@ -82,8 +82,10 @@ def test_unknown_arrivals_are_refused_with_what_is_allowed() -> None:
         ("B200-SXM-180GB", "2048", 2048),
     ],
 )
-def test_a_step_mixes_in_as_many_prompt_tokens_as_the_gpu_takes(gpu: str, given: str, chunk: int) -> None:
-    question = read_question({**ROW, "model": "Qwen/Qwen3-0.6B", "gpu": gpu, "tp": "1", "chunked_prefill_size": given})
+def test_a_step_mixes_in_as_many_prompt_tokens_as_the_gpu_takes(gpu: str, chunk_option: str, chunk: int) -> None:
+    question = read_question(
+        {**ROW, "model": "Qwen/Qwen3-0.6B", "gpu": gpu, "tp": "1", "chunked_prefill_size": chunk_option}
+    )
     _, timed, table = prepare([question])
     assert timed[0][1].mixed_tokens == chunk
     assert table["mixed_tokens"][0] == chunk

@@ -45,12 +45,12 @@ def test_the_engines_cap_bounds_what_a_large_cache_would_hold() -> None:
 
 
 def test_latency_bounds_the_target_at_the_upper_end_of_the_band() -> None:
-    asked = dataclasses.replace(LLAMA, slo=Slo(tpot_ms=40))
-    limits = concurrency_limits(asked, L40S, gpus=1)
+    request = dataclasses.replace(LLAMA, slo=Slo(tpot_ms=40))
+    limits = concurrency_limits(request, L40S, gpus=1)
     assert limits.latency is not None
     assert 1 <= limits.latency < limits.cache
     last, next_one = answer(
-        [question(asked, L40S, Parallelism(), concurrency=c) for c in (limits.latency, limits.latency + 1)]
+        [question(request, L40S, Parallelism(), concurrency=c) for c in (limits.latency, limits.latency + 1)]
     )
     assert last.tpot_ms is not None
     assert next_one.tpot_ms is not None

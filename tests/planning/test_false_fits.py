@@ -20,22 +20,22 @@ from cdk_sglang.planning import (
 LEAN = "chunked_prefill_size: 2048 and cuda_graph_max_bs: 24"
 
 
-def plan(model: str, instance: str, tp_size: int, context: int = 8192, **asked: object) -> FleetPlan:
+def plan(model: str, instance: str, tp_size: int, context: int = 8192, **options: object) -> FleetPlan:
     """Plan one copy on one instance."""
     component = ComponentRequest(
         name="c",
         facts=catalogue(model),
         tp_size=tp_size,
         context_length=context,
-        **asked,
+        **options,
     )
     endpoint = EndpointRequest(name="e", instances=(GpuInstance.named(instance),), components=(component,))
     return plan_fleet(FleetRequest(environment="x", region="us-east-1", endpoints=(endpoint,)))
 
 
-def refusal(model: str, instance: str, tp_size: int, context: int = 8192, **asked: object) -> str:
+def refusal(model: str, instance: str, tp_size: int, context: int = 8192, **options: object) -> str:
     """Return the one problem of a plan."""
-    (problem,) = plan(model, instance, tp_size, context, **asked).problems
+    (problem,) = plan(model, instance, tp_size, context, **options).problems
     return problem
 
 
@@ -138,12 +138,12 @@ def test_dense_fp8_runs_weight_only_on_ampere_with_a_warning() -> None:
         ("Qwen/Qwen3-32B-FP8", "ml.g5.12xlarge", 4),
         ("Qwen/Qwen3-32B-FP8", "ml.p4d.24xlarge", 2),
     ):
-        made = plan(model, instance, tp_size)
-        assert made.problems == ()
+        fleet_plan = plan(model, instance, tp_size)
+        assert fleet_plan.problems == ()
         assert any(
             f"c.model: {model} on {instance}: A1" in line
             and "has no fp8 arithmetic: SGLang keeps fp8 weights as they are and multiplies in bf16" in line
-            for line in made.warnings
+            for line in fleet_plan.warnings
         )
 
 

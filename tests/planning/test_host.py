@@ -46,20 +46,20 @@ def test_loading_is_over_before_the_tier_is_made() -> None:
 
 
 def test_the_plan_shows_host_memory_and_an_instance_full_of_copies() -> None:
-    asked = request()
-    plan = plan_fleet(asked)
+    fleet = request()
+    plan = plan_fleet(fleet)
     component = only(plan)
     assert component.host == LLAMA.host
     assert component.disk == DiskUse(weights_gb=pytest.approx(16.06, abs=0.01), cache_gb=400, copies=3, nvme_gb=3800)
     assert component.disk.needed_gb == pytest.approx(1216.06, abs=0.01)
     written = json.loads(plan_json(plan))["endpoints"][0]["components"][0]
     assert (written["host"]["adapters_gib"], written["disk"]["cache_gb"]) == (6, 400)
-    page = re.sub(r" data-label=\"[^\"]*\"", "", re.sub(r">\s+<", "><", plan_html(plan, asked)))
+    page = re.sub(r" data-label=\"[^\"]*\"", "", re.sub(r">\s+<", "><", plan_html(plan, fleet)))
     assert "<td>48.0</td><td>20.0</td><td>6.0</td><td>15.0</td><td>16</td><td>3 x 400</td><td>3,800</td>" in page
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "line"),
     [
         (
             {},
@@ -79,18 +79,18 @@ def test_the_plan_shows_host_memory_and_an_instance_full_of_copies() -> None:
     ],
 )
 def test_the_command_says_what_a_copy_takes_of_its_instance(
-    changes: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
+    changes: dict[str, Any], line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     print_plan(plan_fleet(request(**changes)))
-    assert said in capsys.readouterr().out
+    assert line in capsys.readouterr().out
 
 
 def test_where_nobody_said_and_without_nvme_the_page_says_so() -> None:
     plain = GpuInstance.of("ml.g9.12xlarge", gpu=Gpu.of("L40S-48GB"), gpu_count=4, vcpus=48, memory_gib=384)
-    asked = request(plain)
-    plan = plan_fleet(asked)
+    fleet = request(plain)
+    plan = plan_fleet(fleet)
     assert only(plan).disk is None
-    page = re.sub(r' (class|data-label)="[^"]*"', "", plan_html(plan, asked))
+    page = re.sub(r' (class|data-label)="[^"]*"', "", plan_html(plan, fleet))
     assert "<td>unknown</td><td>unknown</td><td>none</td>" in page
     unsaid = request(host=None)
     assert only(plan_fleet(unsaid)).host is None

@@ -40,9 +40,9 @@ def test_the_page_renders_in_a_browser(tmp_path: Path, browser: str, scheme: str
     flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync --hide-scrollbars"
     setting = f"--blink-settings=preferredColorScheme={0 if scheme == 'dark' else 1}"
 
-    def look(*asked: str) -> str:
+    def look(*arguments: str) -> str:
         done = subprocess.run(
-            [browser, *flags.split(), setting, f"--user-data-dir={tmp_path / 'profile'}", *asked, page.as_uri()],
+            [browser, *flags.split(), setting, f"--user-data-dir={tmp_path / 'profile'}", *arguments, page.as_uri()],
             capture_output=True,
             text=True,
             timeout=120,

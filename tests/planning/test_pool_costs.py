@@ -28,8 +28,8 @@ def request(*instances: GpuInstance, budget: float | None = None, **changes: Any
     component = ComponentRequest(
         name="qwen", facts=catalogue("Qwen/Qwen3-14B"), tp_size=2, context_length=32768, min_copies=1, max_copies=6
     )
-    asked: dict[str, Any] = {"name": "pool", "components": (component,), "max_instances": 3} | changes
-    endpoint = EndpointRequest(instances=instances, **asked)
+    options: dict[str, Any] = {"name": "pool", "components": (component,), "max_instances": 3} | changes
+    endpoint = EndpointRequest(instances=instances, **options)
     return FleetRequest(environment="test", region="us-west-2", endpoints=(endpoint,), budget_usd_per_hour=budget)
 
 
@@ -100,10 +100,10 @@ def test_an_instance_that_waits_to_be_taken_away_may_be_the_dearest() -> None:
 
 
 def test_table_page_and_json_show_each_type_and_the_range(capsys: pytest.CaptureFixture[str]) -> None:
-    asked = request(SMALL, LARGE)
-    plan = plan_fleet(asked)
+    fleet = request(SMALL, LARGE)
+    plan = plan_fleet(fleet)
     print_plan(plan)
-    table, page = capsys.readouterr().out, plan_html(plan, asked)
+    table, page = capsys.readouterr().out, plan_html(plan, fleet)
     for shown in (f"{3 * usd(LARGE):.2f}", f"{2 * usd(LARGE):.2f}", f"{3 * usd(SMALL):.2f}"):
         assert shown in table
         assert shown in page

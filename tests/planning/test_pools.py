@@ -27,20 +27,20 @@ from cdk_sglang.planning.verdict import component_problems
 HYBRID = "Qwen/Qwen3.6-27B-FP8"
 
 
-def planned(model: str, gpu: str, tp: int = 1, given: str | None = None, **options: object) -> MemoryPlan:
+def planned(model: str, gpu: str, tp: int = 1, cache_option: str | None = None, **options: object) -> MemoryPlan:
     """Plan a model of the catalogue with SGLang's choice of the cache's format."""
     shape, card = catalogue(model).architecture, Gpu.of(gpu)
     return plan_memory(
         shape,
         card,
         Parallelism(gpus=tp),
-        kv_dtype=cache_format(shape, card, given),
+        kv_dtype=cache_format(shape, card, cache_option),
         options=EngineOptions(**options),
     )
 
 
 @pytest.mark.parametrize(
-    ("model", "gpu", "given", "kv_dtype", "per_layer"),
+    ("model", "gpu", "cache_option", "kv_dtype", "per_layer"),
     [
         ("deepseek-ai/DeepSeek-V3.2", "H200-SXM-141GB", None, "bf16", 1284),
         ("deepseek-ai/DeepSeek-V3.2", "H200-SXM-141GB", "fp8", "fp8", 788),
@@ -53,9 +53,9 @@ def planned(model: str, gpu: str, tp: int = 1, given: str | None = None, **optio
     ],
 )
 def test_sparse_attention_caches_in_the_format_and_layout_of_its_gpu(
-    model: str, gpu: str, given: str | None, kv_dtype: str, per_layer: int
+    model: str, gpu: str, cache_option: str | None, kv_dtype: str, per_layer: int
 ) -> None:
-    memory = planned(model, gpu, 8, given)
+    memory = planned(model, gpu, 8, cache_option)
     assert memory.kv_dtype == kv_dtype
     assert memory.bytes_per_token == per_layer * catalogue(model).architecture.layers
 
@@ -169,9 +169,9 @@ def test_compressed_attention_has_pools_of_its_own(model: str, gpu: str, per_tok
     assert fewer.kv_tokens > memory.kv_tokens
 
 
-def line_of(model: str, instance: str, tp_size: int, **asked: object) -> str:
+def line_of(model: str, instance: str, tp_size: int, **options: object) -> str:
     """Plan one copy and return the line about its memory."""
-    component = ComponentRequest(name="c", facts=catalogue(model), tp_size=tp_size, **asked)
+    component = ComponentRequest(name="c", facts=catalogue(model), tp_size=tp_size, **options)
     endpoint = EndpointRequest(name="e", instances=(GpuInstance.named(instance),), components=(component,))
     plan = plan_fleet(FleetRequest(environment="x", region="us-east-1", endpoints=(endpoint,)))
     return plan.endpoints[0].components[0].memory_line
@@ -185,11 +185,13 @@ def test_a_line_says_why_it_fits_what_limits_its_requests_and_what_is_assumed() 
     )
     assert "20 at once, limited by recurrent state (103 slots, 5 for each request)" in line
     assert line.endswith("assumed: GPU memory taken by start-up and loading, length of requests")
-    given = line_of("Qwen/Qwen3-32B", "ml.p5.48xlarge", 2, mem_fraction=0.85, input_tokens=2000.0, context_length=8192)
-    assert "(mem_fraction_static 0.85) hold" in given
+    own_fraction = line_of(
+        "Qwen/Qwen3-32B", "ml.p5.48xlarge", 2, mem_fraction=0.85, input_tokens=2000.0, context_length=8192
+    )
+    assert "(mem_fraction_static 0.85) hold" in own_fraction
     assert (
         "at once, limited by the KV cache; assumed: GPU memory taken by communication and loading, rules of SGLang 0.5.23"
-        in given
+        in own_fraction
     )
     capped = line_of(
         "Qwen/Qwen3-8B", "ml.p5.4xlarge", 1, engine=EngineOptions(version="0.5.23", max_running_requests=16)

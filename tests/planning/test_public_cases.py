@@ -63,5 +63,5 @@ def test_predict_says_whether_it_fits_as_the_report_does(case: dict[str, str]) -
         "osl": "256",
         "concurrency": "1",
     }
-    (given,) = answer([read_question(row)])
-    assert given.fits is (case["fits"] == "yes"), given.problems
+    (prediction,) = answer([read_question(row)])
+    assert prediction.fits is (case["fits"] == "yes"), prediction.problems

@@ -17,14 +17,14 @@ from cdk_sglang.planning.verdict import component_problems
 from cdk_sglang.spec.slo import Slo
 
 
-def component(model: str, tp_size: int | None, context: int, **asked: object) -> ComponentRequest:
+def component(model: str, tp_size: int | None, context: int, **options: object) -> ComponentRequest:
     """One copy."""
-    return ComponentRequest(name="c", facts=catalogue(model), tp_size=tp_size, context_length=context, **asked)
+    return ComponentRequest(name="c", facts=catalogue(model), tp_size=tp_size, context_length=context, **options)
 
 
-def refusal(asked: ComponentRequest, instance: GpuInstance) -> str:
+def refusal(request: ComponentRequest, instance: GpuInstance) -> str:
     """Return the one problem."""
-    (problem,) = component_problems(asked, [instance], path="c", region="us-east-1")
+    (problem,) = component_problems(request, [instance], path="c", region="us-east-1")
     return problem
 
 
@@ -50,27 +50,27 @@ def test_remedies_on_the_same_instance_are_priced_and_come_before_another_one() 
     ],
 )
 def test_every_remedy_makes_it_fit(model: str, instance: GpuInstance, tp_size: int, context: int) -> None:
-    asked = component(model, tp_size, context)
-    problem = refusal(asked, instance)
-    said = problem.split("; it fits here with ")[1].split("; nearest fit")[0]
-    remedies = re.split(r", or ", re.sub(r" \([^)]*\)", "", said))
+    request = component(model, tp_size, context)
+    problem = refusal(request, instance)
+    advice = problem.split("; it fits here with ")[1].split("; nearest fit")[0]
+    remedies = re.split(r", or ", re.sub(r" \([^)]*\)", "", advice))
     assert remedies
     for remedy in remedies:
-        changed = asked
+        changed = request
         for name, value in re.findall(r"([a-z_.]+): (\S+)", remedy):
             engine = changed.engine
             change: dict[str, Any] = {
-                "chunked_prefill_size": lambda given, engine=engine: {
-                    "engine": dataclasses.replace(engine, chunked_prefill_size=int(given))
+                "chunked_prefill_size": lambda text, engine=engine: {
+                    "engine": dataclasses.replace(engine, chunked_prefill_size=int(text))
                 },
-                "cuda_graph_max_bs": lambda given, engine=engine: {
-                    "engine": dataclasses.replace(engine, cuda_graph_max_bs=int(given))
+                "cuda_graph_max_bs": lambda text, engine=engine: {
+                    "engine": dataclasses.replace(engine, cuda_graph_max_bs=int(text))
                 },
-                "mem_fraction_static": lambda given: {"mem_fraction": float(given)},
+                "mem_fraction_static": lambda text: {"mem_fraction": float(text)},
                 "kv_cache_dtype": lambda _: {"kv_dtype": "fp8"},
-                "context_length": lambda given: {"context_length": int(given)},
-                "tp_size": lambda given: {"tp_size": int(given)},
-                "model.id": lambda given: {"facts": catalogue(given)},
+                "context_length": lambda text: {"context_length": int(text)},
+                "tp_size": lambda text: {"tp_size": int(text)},
+                "model.id": lambda text: {"facts": catalogue(text)},
             }[name](value)
             changed = dataclasses.replace(changed, **change)
         assert component_problems(changed, [instance], path="c", region="us-east-1") == [], remedy
@@ -85,8 +85,8 @@ def test_options_that_make_it_fit_only_together_are_named_together() -> None:
 
 
 def test_another_model_of_the_same_shape_is_no_remedy() -> None:
-    asked = component("meta-llama/Llama-3.1-8B-Instruct", 1, 131_072, engine=EngineOptions(version="0.5.23"))
-    problem = refusal(asked, GpuInstance.G5_XLARGE)
+    request = component("meta-llama/Llama-3.1-8B-Instruct", 1, 131_072, engine=EngineOptions(version="0.5.23"))
+    problem = refusal(request, GpuInstance.G5_XLARGE)
     assert "DeepSeek" not in problem
     assert "model.id: " not in problem or "Llama-3.1-8B-Instruct" in problem.split("model.id: ")[1]
 

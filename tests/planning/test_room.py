@@ -18,13 +18,13 @@ LLAMA = catalogue("meta-llama/Llama-3.2-3B-Instruct")
 
 def component(name: str = "a", **changes: Any) -> ComponentRequest:
     """A small model that takes so many GPUs a copy, two to four copies."""
-    asked = {"tp_size": 1, "context_length": 8192, "min_copies": 2, "max_copies": 4} | changes
-    return ComponentRequest(name=name, facts=LLAMA, **asked)
+    options = {"tp_size": 1, "context_length": 8192, "min_copies": 2, "max_copies": 4} | changes
+    return ComponentRequest(name=name, facts=LLAMA, **options)
 
 
 def planned(*components: ComponentRequest, **changes: Any) -> FleetPlan:
-    asked: dict[str, Any] = {"instances": (GpuInstance.G6E_12XLARGE,), "max_instances": 1} | changes
-    endpoint = EndpointRequest(name="chat", components=components, **asked)
+    options: dict[str, Any] = {"instances": (GpuInstance.G6E_12XLARGE,), "max_instances": 1} | changes
+    endpoint = EndpointRequest(name="chat", components=components, **options)
     return plan_fleet(FleetRequest(environment="test", region="us-east-1", endpoints=(endpoint,)))
 
 
@@ -107,10 +107,10 @@ def test_blue_green_says_what_the_second_fleet_costs() -> None:
         "endpoints.chat: an update of the endpoint is blue/green: it needs 1 to 2 more ml.g6e.12xlarge until the old fleet ends, "
         "13.12 to 26.24 USD per hour more, and the quota for twice as many"
     )
-    asked = EndpointRequest(
+    endpoint = EndpointRequest(
         name="chat", instances=(GpuInstance.G6E_12XLARGE,), components=(component(), component("b"))
     )
-    assert note in plan_html(plan, FleetRequest(environment="t", region="us-east-1", endpoints=(asked,)))
+    assert note in plan_html(plan, FleetRequest(environment="t", region="us-east-1", endpoints=(endpoint,)))
 
 
 @pytest.mark.parametrize("update", ["rolling", None])

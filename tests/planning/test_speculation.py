@@ -50,15 +50,15 @@ def measured() -> Iterator[tuple[Question, float, str]]:
                 draft_tokens=int(row["draft_tokens"]),
                 accept_length=accept,
             )
-            asked = dataclasses.replace(read_question(cells), accept_len=accept, speculation=drafting)
-            yield asked, float(row["speedup"]), row["source"]
+            question = dataclasses.replace(read_question(cells), accept_len=accept, speculation=drafting)
+            yield question, float(row["speedup"]), row["source"]
 
 
-def speedup_of(asked: Question) -> float:
-    assert asked.accept_len is not None
-    assert asked.concurrency is not None
-    load = Load(input_tokens=asked.input_tokens, output_tokens=asked.output_tokens, running=asked.concurrency)
-    times = token_times(asked, [load], calibration(), accept_length=asked.accept_len)
+def speedup_of(question: Question) -> float:
+    assert question.accept_len is not None
+    assert question.concurrency is not None
+    load = Load(input_tokens=question.input_tokens, output_tokens=question.output_tokens, running=question.concurrency)
+    times = token_times(question, [load], calibration(), accept_length=question.accept_len)
     return float(times.plain[0] / times.drafted[0])
 
 
@@ -66,12 +66,12 @@ def test_gains_and_slow_downs_have_the_sign_that_was_measured() -> None:
     rows = list(measured())
     assert {speedup < 1 for _, speedup, _ in rows} == {True, False}
     assert all(source.startswith("https://github.com/") for _, _, source in rows)
-    right = sum((speedup_of(asked) < 1) == (speedup < 1) for asked, speedup, _ in rows)
+    right = sum((speedup_of(question) < 1) == (speedup < 1) for question, speedup, _ in rows)
     assert (right, len(rows)) == (16, 18)
 
 
 def test_four_of_five_measured_speed_ups_lie_within_the_spread() -> None:
-    errors = sorted(abs(math.log(speedup_of(asked) / speedup)) for asked, speedup, _ in measured())
+    errors = sorted(abs(math.log(speedup_of(question) / speedup)) for question, speedup, _ in measured())
     assert sum(errors) / len(errors) < 0.09
     assert errors[math.ceil(0.8 * len(errors)) - 1] <= math.log(SPREAD)
 
@@ -79,15 +79,15 @@ def test_four_of_five_measured_speed_ups_lie_within_the_spread() -> None:
 def test_a_prediction_says_whether_drafting_is_faster_and_is_never_sure_of_the_wrong_side() -> None:
     questions, speedups, _ = zip(*measured(), strict=True)
     pattern = r"speculation: (\w+), ([0-9.]+)x of plain decoding \(([0-9.]+) to ([0-9.]+)\)"
-    for asked, measured_speedup, one in zip(questions, speedups, answer(questions), strict=True):
-        said = re.search(pattern, " ".join(one.notes))
-        assert said is not None
-        low, middle, high = (float(said[index]) for index in (3, 2, 4))
+    for question, measured_speedup, one in zip(questions, speedups, answer(questions), strict=True):
+        note = re.search(pattern, " ".join(one.notes))
+        assert note is not None
+        low, middle, high = (float(note[index]) for index in (3, 2, 4))
         assert low <= middle <= high
-        assert middle == pytest.approx(speedup_of(asked), abs=0.011)
+        assert middle == pytest.approx(speedup_of(question), abs=0.011)
         if 1.0 not in {low, high}:  # they are printed rounded
-            assert said[1] == ("faster" if low >= 1 else "slower" if high < 1 else "unsure")
-        assert said[1] != ("faster" if measured_speedup < 1 else "slower")
+            assert note[1] == ("faster" if low >= 1 else "slower" if high < 1 else "unsure")
+        assert note[1] != ("faster" if measured_speedup < 1 else "slower")
 
 
 def test_an_assumed_accept_length_leaves_open_whether_drafting_is_faster() -> None:
@@ -95,9 +95,11 @@ def test_an_assumed_accept_length_leaves_open_whether_drafting_is_faster() -> No
         "model": "Qwen/Qwen3-32B", "gpu": "H200-SXM-141GB", "tp": "1", "engine": "sglang", "isl": "500", "osl": "500", "concurrency": "24",
         "spec_decode": "EAGLE3", "num_steps": "3", "num_draft_tokens": "4",
     }  # fmt: skip
-    (assumed, given) = answer([read_question(cells), read_question({**cells, "accept_len": "3.5", "concurrency": "1"})])
+    (assumed, stated) = answer(
+        [read_question(cells), read_question({**cells, "accept_len": "3.5", "concurrency": "1"})]
+    )
     assert "speculation: unsure" in " ".join(assumed.notes)
-    assert "speculation: faster" in " ".join(given.notes)
+    assert "speculation: faster" in " ".join(stated.notes)
 
 
 def test_steps_and_verified_tokens_of_a_row_are_taken() -> None:
@@ -121,9 +123,9 @@ def test_steps_and_verified_tokens_of_a_row_are_taken() -> None:
 
 
 def test_prompts_of_others_take_their_time_whatever_is_accepted() -> None:
-    asked = dataclasses.replace(next(measured())[0], concurrency=16.0)
+    question = dataclasses.replace(next(measured())[0], concurrency=16.0)
     load = Load(input_tokens=4000, output_tokens=100, running=16)
-    (short, long) = (token_times(asked, [load], calibration(), accept_length=accept) for accept in (2.0, 4.0))
+    (short, long) = (token_times(question, [load], calibration(), accept_length=accept) for accept in (2.0, 4.0))
     assert short.others[0] > 1
     assert short.drafted[0] - long.drafted[0] == pytest.approx(short.cycle[0] / 4)
 
@@ -138,9 +140,12 @@ def test_more_than_48_requests_wait_unless_max_running_requests_says_otherwise()
         "model": "Qwen/Qwen3-32B", "gpu": "H200-SXM-141GB", "n_gpus": "2", "tp": "2", "engine": "sglang", "isl": "500", "osl": "500",
         "concurrency": "100", "spec_decode": "EAGLE3", "accept_len": "2.5",
     }  # fmt: skip
-    asked = read_question(cells)
+    question = read_question(cells)
     bound, free = answer(
-        [asked, dataclasses.replace(asked, options=dataclasses.replace(asked.options, max_running_requests=128))]
+        [
+            question,
+            dataclasses.replace(question, options=dataclasses.replace(question.options, max_running_requests=128)),
+        ]
     )
     assert (bound.running, free.running) == (48, 100)
     assert "with speculation SGLang serves 48 requests at once (max_running_requests)" in bound.notes
@@ -211,13 +216,13 @@ def test_the_plan_of_a_fleet_shows_it_in_the_terminal_on_the_page_and_as_json() 
     page = plan_html(plan, request)
     assert html.escape(found.text) in page
     assert "The times above are those of the model alone" in page
-    told = json.loads(plan_json(plan))["endpoints"][0]["components"][0]["speculation"]
-    assert (told["kind"], told["concurrency"], told["gate"]) == ("head", 16.0, True)
+    shown_json = json.loads(plan_json(plan))["endpoints"][0]["components"][0]["speculation"]
+    assert (shown_json["kind"], shown_json["concurrency"], shown_json["gate"]) == ("head", 16.0, True)
 
 
 def test_a_component_without_a_described_model_has_no_outlook() -> None:
-    asked = next(measured())[0]
-    unknown = dataclasses.replace(asked.facts.architecture, kv_known=False)
-    facts = dataclasses.replace(asked.facts, architecture=unknown)
-    assert outlook(dataclasses.replace(asked, facts=facts), concurrency=1) is None
-    assert ComponentRequest(name="c", facts=asked.facts).speculation is None
+    question = next(measured())[0]
+    unknown = dataclasses.replace(question.facts.architecture, kv_known=False)
+    facts = dataclasses.replace(question.facts, architecture=unknown)
+    assert outlook(dataclasses.replace(question, facts=facts), concurrency=1) is None
+    assert ComponentRequest(name="c", facts=question.facts).speculation is None

@@ -79,9 +79,9 @@ def test_a_release_that_was_not_read_takes_the_nearest_ones_rule_and_says_so(
     version: str | None, as_in: str, *, known: bool
 ) -> None:
     l4 = Gpu.of("L4-24GB")
-    given, meant = EngineOptions(version=version), EngineOptions(version=as_in)
-    assert sglang_fraction(DENSE, l4, Parallelism(), given) == sglang_fraction(DENSE, l4, Parallelism(), meant)
-    assert given.release_known is known
+    options, nearest = EngineOptions(version=version), EngineOptions(version=as_in)
+    assert sglang_fraction(DENSE, l4, Parallelism(), options) == sglang_fraction(DENSE, l4, Parallelism(), nearest)
+    assert options.release_known is known
 
 
 @pytest.mark.parametrize(
@@ -105,14 +105,14 @@ def test_a_release_that_was_not_read_takes_the_nearest_ones_rule_and_says_so(
 def test_options_move_the_default_as_they_do_in_the_engine(
     gpu: str, split: dict[str, int], options: dict[str, object], share: float
 ) -> None:
-    given = EngineOptions(**{"version": "0.5.23", **options})
-    assert sglang_fraction(DENSE, Gpu.of(gpu), Parallelism(**split), given) == pytest.approx(share, abs=5e-4)
+    engine = EngineOptions(**{"version": "0.5.23", **options})
+    assert sglang_fraction(DENSE, Gpu.of(gpu), Parallelism(**split), engine) == pytest.approx(share, abs=5e-4)
 
 
 def test_deepep_buffers_come_on_top_of_what_is_kept_at_least() -> None:
-    given = EngineOptions(deepep=True)
+    engine = EngineOptions(deepep=True)
     split = Parallelism(gpus=8, expert_parallel=True)
-    assert sglang_fraction(MLA, Gpu.of("H200-SXM-141GB"), split, given) == pytest.approx(0.865, abs=5e-4)
+    assert sglang_fraction(MLA, Gpu.of("H200-SXM-141GB"), split, engine) == pytest.approx(0.865, abs=5e-4)
 
 
 @pytest.mark.parametrize(
@@ -136,22 +136,22 @@ def test_deepep_buffers_come_on_top_of_what_is_kept_at_least() -> None:
     ],
 )
 def test_images_take_their_share(model: str, gpu: str, options: dict[str, object], share: float) -> None:
-    given = EngineOptions(**options)
-    found = sglang_fraction(catalogue(model).architecture, Gpu.of(gpu), Parallelism(), given)
+    engine = EngineOptions(**options)
+    found = sglang_fraction(catalogue(model).architecture, Gpu.of(gpu), Parallelism(), engine)
     assert found == pytest.approx(share, abs=5e-5 + 5e-4 * (share == round(share, 3)))
 
 
 def test_the_plan_says_its_share_and_the_engines_own() -> None:
-    asked = ComponentRequest(
+    request = ComponentRequest(
         name="c",
         facts=catalogue("Qwen/Qwen3-8B"),
         tp_size=1,
         context_length=8192,
         engine=EngineOptions(version="0.5.23"),
     )
-    of_engine = planned_fraction(asked, GpuInstance.G5_XLARGE)
+    of_engine = planned_fraction(request, GpuInstance.G5_XLARGE)
     assert of_engine == StaticFraction(planned=0.684, engine_default=0.684, release_known=True)
-    given = planned_fraction(dataclasses.replace(asked, mem_fraction=0.85), GpuInstance.G5_XLARGE)
-    assert (given.planned, given.engine_default) == (0.85, 0.684)
-    unknown = planned_fraction(dataclasses.replace(asked, engine=EngineOptions()), GpuInstance.G5_XLARGE)
+    own = planned_fraction(dataclasses.replace(request, mem_fraction=0.85), GpuInstance.G5_XLARGE)
+    assert (own.planned, own.engine_default) == (0.85, 0.684)
+    unknown = planned_fraction(dataclasses.replace(request, engine=EngineOptions()), GpuInstance.G5_XLARGE)
     assert not unknown.release_known

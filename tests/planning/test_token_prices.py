@@ -21,8 +21,8 @@ HOUR = 72.795
 
 
 def request(model: str, gpus: int, **changes: object) -> FleetRequest:
-    asked = {"tp_size": gpus, "context_length": 16384, "min_copies": 1, "max_copies": 1} | changes
-    component = ComponentRequest(name="c", facts=catalogue(model), **asked)
+    options = {"tp_size": gpus, "context_length": 16384, "min_copies": 1, "max_copies": 1} | changes
+    component = ComponentRequest(name="c", facts=catalogue(model), **options)
     endpoint = EndpointRequest(name="e", instances=(P5EN,), components=(component,))
     return FleetRequest(environment="test", region="us-east-2", endpoints=(endpoint,))
 
@@ -97,10 +97,14 @@ def test_a_prediction_and_a_plan_say_the_same_of_the_same_thing() -> None:
     target = io.StringIO()
     row = "model,gpu,tp,isl,osl,concurrency,engine,arrivals\nQwen/Qwen3-32B,H200-SXM-141GB,2,1024,256,16,sglang,independent\n"
     predict_table(io.StringIO(row), target)
-    (said,) = csv.DictReader(io.StringIO(target.getvalue()))
+    (row_of_table,) = csv.DictReader(io.StringIO(target.getvalue()))
     # Its price is that of the cheapest instance with such GPUs, the plan's that of the one asked for: the same here.
-    assert float(said["usd_per_million_input_tokens"]) == pytest.approx(copy.usd_per_million_input_tokens, rel=1e-3)
-    assert float(said["usd_per_million_output_tokens"]) == pytest.approx(copy.usd_per_million_output_tokens, rel=1e-3)
+    assert float(row_of_table["usd_per_million_input_tokens"]) == pytest.approx(
+        copy.usd_per_million_input_tokens, rel=1e-3
+    )
+    assert float(row_of_table["usd_per_million_output_tokens"]) == pytest.approx(
+        copy.usd_per_million_output_tokens, rel=1e-3
+    )
 
 
 def test_a_prompt_costs_something_where_no_other_request_is_there() -> None:
@@ -110,6 +114,6 @@ def test_a_prompt_costs_something_where_no_other_request_is_there() -> None:
 
 
 def test_the_page_says_what_its_token_prices_mean() -> None:
-    asked = request("Qwen/Qwen3-32B", 2)
-    page = html.unescape(plan_html(plan_fleet(asked), asked))
+    fleet = request("Qwen/Qwen3-32B", 2)
+    page = html.unescape(plan_html(plan_fleet(fleet), fleet))
     assert PER_MILLION_MEANS in page

@@ -26,9 +26,9 @@ GEMMA, UNKNOWN = catalogue("google/gemma-3-12b-it"), catalogue("moonshotai/Kimi-
 
 
 def problems(facts: ModelFacts, **settings: Any) -> list[str]:
-    made = Component.model_validate({"model": {"s3": "s3://bucket/model/"}, **settings})
-    task = task_of(made, facts)
-    found = [*image_problems("c", made, task, facts=facts), *context_problems("c", made, task, facts=facts)]
+    component = Component.model_validate({"model": {"s3": "s3://bucket/model/"}, **settings})
+    task = task_of(component, facts)
+    found = [*image_problems("c", component, task, facts=facts), *context_problems("c", component, task, facts=facts)]
     return list(map(str, found))
 
 
@@ -65,27 +65,27 @@ def test_no_images_add_nothing() -> None:
 
 
 def test_the_plan_follows_in_cache_time_and_price() -> None:
-    text, longer, seen = (
+    text, longer, with_images = (
         plan(load).endpoints[0].components[0]
         for load in ({}, {"input_tokens": 1024 + 4080}, {"images": 2, "image_resolution": "1080p"})
     )
     assert text.ttft_ms is not None
     assert longer.ttft_ms is not None
-    assert seen.ttft_ms is not None
-    assert text.ttft_ms.value < longer.ttft_ms.value < seen.ttft_ms.value  # the same tokens, and the encoder
+    assert with_images.ttft_ms is not None
+    assert text.ttft_ms.value < longer.ttft_ms.value < with_images.ttft_ms.value  # the same tokens, and the encoder
     assert (
-        seen.options["max_running_requests"]
+        with_images.options["max_running_requests"]
         == longer.options["max_running_requests"]
         < text.options["max_running_requests"]
     )
-    assert seen.images_note
+    assert with_images.images_note
     assert not text.images_note
 
 
 def test_tokens_can_be_given_where_the_processor_is_set_otherwise() -> None:
-    given = images_of(Load(images=1, image_tokens=300), SEES)
-    assert given.tokens == 300
-    assert "300 prompt tokens each (as given)" in given.note
+    images = images_of(Load(images=1, image_tokens=300), SEES)
+    assert images.tokens == 300
+    assert "300 prompt tokens each (as given)" in images.note
     assert images_of(Load(images=1, image_tokens=300), UNKNOWN).tokens == 300
 
 

@@ -61,11 +61,11 @@ NEEDS_A_NETWORK = [
 ]
 
 
-@pytest.mark.parametrize(("server", "path", "said"), NEEDS_A_NETWORK, ids=[path for _, path, _ in NEEDS_A_NETWORK])
-def test_what_needs_a_network_is_refused_without_one(server: SglangOptions, path: str, said: str) -> None:
+@pytest.mark.parametrize(("server", "path", "message"), NEEDS_A_NETWORK, ids=[path for _, path, _ in NEEDS_A_NETWORK])
+def test_what_needs_a_network_is_refused_without_one(server: SglangOptions, path: str, message: str) -> None:
     (problem,) = isolation_problems("chat.llama", server, {}, network_isolation=True)
     assert problem.path == f"chat.llama.{path}"
-    assert said in problem
+    assert message in problem
     assert "network_isolation" in problem
     assert isolation_problems("chat.llama", server, {}, network_isolation=False) == []
 

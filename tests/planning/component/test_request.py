@@ -17,7 +17,7 @@ QWEN = catalogue("Qwen/Qwen3-8B")
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "engine_options"),
     [
         ({}, {}),
         (
@@ -37,17 +37,17 @@ QWEN = catalogue("Qwen/Qwen3-8B")
     ],
 )
 def test_every_option_that_moves_the_engines_share_of_memory_reaches_the_planner(
-    options: dict[str, Any], told: dict[str, Any]
+    options: dict[str, Any], engine_options: dict[str, Any]
 ) -> None:
     server = SglangOptions.model_validate(options)
-    asked = component_request("c", QWEN, server, bounds=(1, 1), engine_version="0.5.23")
-    assert asked.engine == EngineOptions(version="0.5.23", **told)
+    request = component_request("c", QWEN, server, bounds=(1, 1), engine_version="0.5.23")
+    assert request.engine == EngineOptions(version="0.5.23", **engine_options)
 
 
 def test_the_planned_share_of_a_component_is_the_engines_for_its_release() -> None:
     def share(version: str | None, **options: Any) -> float:
-        asked = component_request("c", QWEN, SglangOptions(**options), bounds=(1, 1), engine_version=version)
-        return planned_fraction(asked, GpuInstance.G5_XLARGE).planned
+        request = component_request("c", QWEN, SglangOptions(**options), bounds=(1, 1), engine_version=version)
+        return planned_fraction(request, GpuInstance.G5_XLARGE).planned
 
     assert (share("0.5.19"), share("0.5.23"), share(None)) == (0.822, 0.684, 0.684)
     assert share("0.5.23", chunked_prefill_size=2048, cuda_graph_max_bs=24) == 0.822
@@ -55,12 +55,12 @@ def test_the_planned_share_of_a_component_is_the_engines_for_its_release() -> No
 
 
 def test_pipeline_stages_reach_the_planner() -> None:
-    asked = component_request("c", QWEN, SglangOptions(tp_size=2, pp_size=2), bounds=(1, 1))
-    assert asked.split(4).pipeline == 2
+    request = component_request("c", QWEN, SglangOptions(tp_size=2, pp_size=2), bounds=(1, 1))
+    assert request.split(4).pipeline == 2
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "engine_options"),
     [
         ({"max_total_tokens": 50_000}, {"max_total_tokens": 50_000}),
         ({"disable_radix_cache": True}, {"radix_cache": False}),
@@ -70,9 +70,11 @@ def test_pipeline_stages_reach_the_planner() -> None:
         ({"extra": {"mamba_radix_cache_strategy": "no_buffer"}}, {"state_strategy": "no_buffer"}),
     ],
 )
-def test_every_option_that_moves_the_pool_reaches_the_planner(options: dict[str, Any], told: dict[str, Any]) -> None:
-    asked = component_request("c", QWEN, SglangOptions.model_validate(options), bounds=(1, 1))
-    assert asked.engine == EngineOptions(**told)
+def test_every_option_that_moves_the_pool_reaches_the_planner(
+    options: dict[str, Any], engine_options: dict[str, Any]
+) -> None:
+    request = component_request("c", QWEN, SglangOptions.model_validate(options), bounds=(1, 1))
+    assert request.engine == EngineOptions(**engine_options)
 
 
 def test_the_format_of_the_cache_is_the_engines_choice_unless_it_is_given() -> None:
@@ -85,10 +87,10 @@ def test_the_format_of_the_cache_is_the_engines_choice_unless_it_is_given() -> N
 
 def test_a_model_that_makes_embeddings_generates_no_tokens() -> None:
     server = SglangOptions(extra={"is_embedding": True})
-    asked = component_request("c", catalogue("Qwen/Qwen3-Embedding-0.6B"), server, bounds=(1, 1))
-    assert (asked.generates, asked.output_tokens) == (False, 1)
-    asked = component_request("c", QWEN, SglangOptions(), bounds=(1, 1))
-    assert (asked.generates, asked.output_tokens) == (True, 256)
+    request = component_request("c", catalogue("Qwen/Qwen3-Embedding-0.6B"), server, bounds=(1, 1))
+    assert (request.generates, request.output_tokens) == (False, 1)
+    request = component_request("c", QWEN, SglangOptions(), bounds=(1, 1))
+    assert (request.generates, request.output_tokens) == (True, 256)
 
 
 def test_replicas_inside_a_copy_take_their_gpus_and_share_its_requests() -> None:
@@ -98,14 +100,14 @@ def test_replicas_inside_a_copy_take_their_gpus_and_share_its_requests() -> None
     )
     assert (two.split_of(2).gpus, two.split_of(2).tensor) == (4, 2)
     plans = []
-    for asked in (one, two):
-        endpoint = EndpointRequest(name="e", instances=(GpuInstance.G6E_12XLARGE,), components=(asked,))
+    for request in (one, two):
+        endpoint = EndpointRequest(name="e", instances=(GpuInstance.G6E_12XLARGE,), components=(request,))
         plans.append(plan_fleet(FleetRequest(environment="x", region="us-east-1", endpoints=(endpoint,))))
     single, double = (plan.endpoints[0].components[0] for plan in plans)
     assert (single.gpus, double.gpus) == (2, 4)
     assert single.memory == double.memory
     assert double.requests_at_context == 2 * single.requests_at_context
     limits = [
-        concurrency_limits(asked, GpuInstance.G6E_12XLARGE, gpus=gpus).cache for asked, gpus in ((one, 2), (two, 4))
+        concurrency_limits(request, GpuInstance.G6E_12XLARGE, gpus=gpus).cache for request, gpus in ((one, 2), (two, 4))
     ]
     assert limits[1] == 2 * limits[0]

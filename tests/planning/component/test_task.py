@@ -35,8 +35,8 @@ def component(**settings: Any) -> Component:
 
 
 def problems(facts: ModelFacts | None, *, image: ImageFacts = OWN, **settings: Any) -> list[str]:
-    made = component(**settings)
-    return list(map(str, task_problems("c", made, task_of(made, facts), facts=facts, image=image)))
+    specified = component(**settings)
+    return list(map(str, task_problems("c", specified, task_of(specified, facts), facts=facts, image=image)))
 
 
 @pytest.mark.parametrize(
@@ -168,8 +168,8 @@ def test_aws_container_answers_chats_alone(task: str) -> None:
 
 def test_a_plan_promises_no_time_per_token_of_a_model_that_generates_none() -> None:
     server = with_flag(SglangOptions(), "embedding", EMBEDS)
-    asked = component_request("c", EMBEDS, server, bounds=(1, 1), task="embedding")
-    endpoint = EndpointRequest(name="e", instances=(GpuInstance.G6E_XLARGE,), components=(asked,))
+    request = component_request("c", EMBEDS, server, bounds=(1, 1), task="embedding")
+    endpoint = EndpointRequest(name="e", instances=(GpuInstance.G6E_XLARGE,), components=(request,))
     plan = plan_fleet(FleetRequest(environment="x", region="us-east-1", endpoints=(endpoint,)))
     (found,) = plan.endpoints[0].components
     assert found.ttft_ms is not None

@@ -99,12 +99,12 @@ class Case:
         model = facts.in_float32(wide=self.options.get("dtype") == "float32").architecture
         drafts = "speculative_algorithm" in self.options
         formats = {"fp8_e4m3": "fp8", "bfloat16": "bf16"}
-        given = formats.get(self.options.get("kv_cache_dtype", ""))
+        cache_option = formats.get(self.options.get("kv_cache_dtype", ""))
         return plan_memory(
             model,
             gpu,
             self.split,
-            kv_dtype=cache_format(model, gpu, given),
+            kv_dtype=cache_format(model, gpu, cache_option),
             speculation=Speculation(kind=DraftKind.HEAD, steps=3, draft_tokens=4) if drafts else None,
             options=EngineOptions(
                 version=RELEASE,
@@ -126,16 +126,19 @@ class Case:
         gpu, memory = Gpu.of(self.gpu), self.memory
         init = INIT_GIB if self.tp == 1 else 0.0
         taken = memory.communication_gib + memory.weights_gib + memory.draft_gib
-        asked: dict[str, Any] = {
+        question: dict[str, Any] = {
             "gpu": {"name": gpu.name, "memory_mib": gpu.memory_mib, "compute_capability": gpu.compute_capability},
             "config": _config(self.model),
             "options": {"tp_size": self.tp, **self.options},
         }
         if memory.kv_tokens > 0:
-            asked |= {"before": memory.total_gib - memory.communication_gib + init, "after": memory.total_gib - taken}
+            question |= {
+                "before": memory.total_gib - memory.communication_gib + init,
+                "after": memory.total_gib - taken,
+            }
         if "speculative_algorithm" in self.options:
-            asked["draft_layers"] = 1
-        return asked
+            question["draft_layers"] = 1
+        return question
 
 
 @cache

@@ -133,7 +133,7 @@ def _configurator(args: ServerArgs, case: Case) -> Any:
         is_dflash=False,
         speculative_draft_attention_backend="",
     )
-    made = kv_cache_configurator.KVCacheConfigurator.__new__(kv_cache_configurator.KVCacheConfigurator)
+    configurator = kv_cache_configurator.KVCacheConfigurator.__new__(kv_cache_configurator.KVCacheConfigurator)
     stages = resolution_result(args, "pp_size")
     share = -(-layers // stages)
     values = {
@@ -176,8 +176,8 @@ def _configurator(args: ServerArgs, case: Case) -> Any:
         "kv_shard_group": None,
     }
     for name, value in values.items():
-        setattr(made, name, value)
-    return made
+        setattr(configurator, name, value)
+    return configurator
 
 
 def sizes(case: Case) -> dict[str, Any]:
@@ -200,15 +200,15 @@ def sizes(case: Case) -> dict[str, Any]:
         if "after" not in case:
             return found
         runtime_context.publish(args, role="test", ranks=runtime_context.SpawnRanks(world_rank=0, gpu_id=0))
-        made = _configurator(args, case)
+        configurator = _configurator(args, case)
         with runtime_context.get_parallel().override(world_group=SimpleNamespace(cpu_group=None)):
-            pool = made._resolve_memory_pool_config(case["before"])
-        rules = create_memory_pool_configurator(made)
+            pool = configurator._resolve_memory_pool_config(case["before"])
+        rules = create_memory_pool_configurator(configurator)
         per_token = getattr(rules, "_cell_size", None) or rules.bytes_per_full_token
         schedule = runtime_context.get_schedule()
-        state = made.mambaish_config
+        state = configurator.mambaish_config
         return found | {
-            "kv_dtype": str(made.kv_cache_dtype).removeprefix("torch."),
+            "kv_dtype": str(configurator.kv_cache_dtype).removeprefix("torch."),
             "bytes_per_token": per_token,
             "tokens": pool.max_total_num_tokens,
             "running": pool.max_running_requests,
