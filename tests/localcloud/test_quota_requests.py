@@ -95,13 +95,12 @@ def test_codes_and_defaults_of_known_quotas_are_aws_own(client: Any) -> None:
 
 
 def test_make_local_asks_for_what_its_environment_needs(
-    client: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    client: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scaling = {"Status": "ENABLED", "MinInstanceCount": 1, "MaxInstanceCount": 6}
     variant = {"InstanceType": TYPE, "InitialInstanceCount": 1, "ManagedInstanceScaling": scaling}
     config = {"Type": "AWS::SageMaker::EndpointConfig", "Properties": {"ProductionVariants": [variant]}}
     (tmp_path / "Serving.template.json").write_text(json.dumps({"Resources": {"Config": config}}))
-    monkeypatch.setattr(of_make_local.console, "file", None)
     of_make_local.grant(SESSION, "https://servicequotas.us-east-1.amazonaws.com", tmp_path)
     printed = capsys.readouterr().out
     assert f"quota granted: '{OF_TYPE}' (L-60313EA3) is 6, in a new account 0" in printed
