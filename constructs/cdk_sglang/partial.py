@@ -20,6 +20,8 @@ Place = tuple[int | str, ...]
 """Keys and indices from the outer to the inner."""
 _NOTHING: Final = object()
 """A value that cannot be made."""
+_adapters: Final[dict[int, tuple[object, TypeAdapter[Any]]]] = {}
+"""By identity: equal types need not validate alike, as unions in another order. What each is of is kept, and so its identity its own."""
 
 
 def further_problems(model: type[BaseModel], content: object, wrong: Iterable[Place]) -> list[Problem]:
@@ -96,9 +98,16 @@ def _value(field: FieldInfo, content: object, wrong: Sequence[Place], problems: 
     kind: Any = typing.Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
     strict: ConfigDict | None = None if _is_model(_plain(field.annotation)) else {"strict": True}
     try:
-        return TypeAdapter(kind, config=strict).validate_python(content)
+        return _adapter(kind, strict, of=field).validate_python(content)
     except (ValidationError, PydanticUserError):
         return _NOTHING
+
+
+def _adapter(kind: Any, config: ConfigDict | None, *, of: object) -> TypeAdapter[Any]:
+    """Return what validates a kind, made once for the field or the type that it is of: making it takes longer than all else here."""
+    if id(of) not in _adapters:
+        _adapters[id(of)] = (of, TypeAdapter(kind, config=config))
+    return _adapters[id(of)][1]
 
 
 def _inside(kind: Any, content: object, wrong: Sequence[Place], problems: list[Problem], at: Place) -> Any:
@@ -118,7 +127,7 @@ def _inside(kind: Any, content: object, wrong: Sequence[Place], problems: list[P
             part = _inside(item, value, inner, problems, (*at, str(key)))
         else:
             try:
-                part = TypeAdapter(item).validate_python(value)
+                part = _adapter(item, None, of=item).validate_python(value)
             except (ValidationError, PydanticUserError):
                 part = _NOTHING
         if part is _NOTHING:

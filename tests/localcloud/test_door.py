@@ -15,7 +15,6 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
-from sagemaker.core.token_generator import generate_token
 
 from localcloud.aws.credentials import Credentials
 from localcloud.aws.server import LocalCloud
@@ -255,6 +254,8 @@ def test_a_control_path_takes_the_secret_of_this_start_alone(send: Send) -> None
 def test_the_openai_path_takes_tokens_of_this_start_alone(
     serving: Any, cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from sagemaker.core.token_generator import generate_token  # loads pandas
+
     url = f"{cloud.url}/endpoints/fleet/inference-components/llama/openai/v1"
 
     def ask(credentials: Credentials) -> str:
