@@ -37,7 +37,7 @@ SETTINGS = {
         "shape_split": 0.04,
         "noise": 0.04,
         "prior": 0.24,
-        "freedom": 2.0,
+        "freedom": 1.0,
     },
     "ttft": {
         "release": 0.096,
