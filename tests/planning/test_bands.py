@@ -52,7 +52,7 @@ def test_groups_that_no_width_has_seen_are_inside_as_often_as_promised(widths: A
                 error, columns, _ = sample(1000 + 8 * seed + fresh)
                 low, high = found.spread(0.0).ends(columns)
                 shares[name].append(float(((low <= error) & (error <= high)).mean()))
-    # 3,840 groups, of which each shares most of its error: one share is within 0.01 of its expectation
+    # the level that is promised of all rows holds fewer of new groups
     assert np.mean(shares["chosen"]) == pytest.approx(widths.PROMISED, abs=0.02)
     assert np.mean(shares["promised"]) < np.mean(shares["chosen"]) - 0.02
 
