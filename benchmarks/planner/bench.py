@@ -30,6 +30,7 @@ from calibrate import LOW, Fitted
 from own import own_measurements
 from peer import compare
 from samples import DATA, measured_rows
+from widths import PROMISED
 
 from cdk_sglang.cli.predict import predict_table
 from cdk_sglang.errors import ConfigurationError
@@ -201,15 +202,18 @@ def roofline(fitted: Fitted) -> None:
 
 
 def bands(fitted: Fitted, left_out: str) -> None:
-    """Print how often the measured value is inside the band, and how wide the band is."""
+    """Print how often the measured value is inside the band, and how wide the band is.
+
+    Rows are inside bands that were fitted without their group, as their predictions were.
+    """
     for kind, band in fitted.bands.items():
-        error = np.log(fitted.measured[kind] / fitted.predicted(kind, left_out))
-        low, high = band.ends(fitted.columns(kind, left_out))
-        use = np.isfinite(error) & fitted.inside
-        inside = ((low <= error) & (error <= high))[use]
-        down, up = np.median((low - band.centre)[use]), np.median((high - band.centre)[use])
+        widths = fitted.widths[kind]
+        inside, known = widths.unseen()[left_out], widths.known
+        low, high = (end[known] - band.centre for end in band.ends(fitted.columns(kind, left_out)))
+        down, up, width = np.median(np.expm1(low)), np.median(np.expm1(high)), np.median(np.exp(high) - np.exp(low))
         print(
-            f"  {kind} band: {inside.mean():.1%} inside, goal 80%; median band {np.exp(down) - 1:+.0%} to {np.exp(up) - 1:+.0%} of the value given"
+            f"  {kind} band: {inside.mean():.1%} inside, goal {PROMISED:.0%}; median band {down:+.0%} to {up:+.0%} of the value given, "
+            f"width {width:.2f}; it holds {widths.level:.1%} of the rows that it was fitted to"
         )
 
 

@@ -19,13 +19,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 from fitting import Targets, fit
 from posterior import SETTINGS, Posterior, fit_together, groups_of
 from samples import Sample, closed_loop_samples, saturated_samples, table
+from widths import PROMISED, Widths
 
 from cdk_sglang import planning
-from cdk_sglang.planning.calibration import SPREAD_COLUMNS, Spread, read_calibration, spread_columns
+from cdk_sglang.planning.calibration import read_calibration, spread_columns
 from cdk_sglang.planning.timing import as_unknown, moved_by_arrivals, priors, times_ms
 
-COVERAGE = 0.83
-"""Share of left-out rows inside the band: a little above the 80% promised."""
 BANDS_FROM = ("model and GPU", "model", "GPU")
 """What is left out to choose bands: a known model on another GPU, a model never seen, and a GPU never seen."""
 INDIRECT_SD = 0.1
@@ -36,14 +35,12 @@ OUT = Path(planning.__file__).parent / "data" / "calibration.json"
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """Predictions of rows whose group was left out, as logarithms; deviations; the formula's part alone."""
+    """Predictions of rows whose group was left out, as logarithms, and their deviations."""
 
     tpot: np.ndarray
     ttft: np.ndarray
     tpot_sd: np.ndarray
     ttft_sd: np.ndarray
-    formula_tpot: np.ndarray
-    formula_ttft: np.ndarray
 
 
 class Fitted:
@@ -78,7 +75,8 @@ class Fitted:
         self.measured["throughput"] = np.where(np.isfinite(implied), implied, self.tokens)
         self.groups = groups_of(self.samples)
         self.left_out = {name: self._without(groups) for name, groups in self.groups.items()}
-        self.bands = {kind: self._band(kind) for kind in self.measured}
+        self.widths = {kind: self._widths(kind) for kind in self.measured}
+        self.bands = {kind: widths.spread(self._centre(kind)) for kind, widths in self.widths.items()}
 
     def throughput(self, tpot: np.ndarray, ttft: np.ndarray) -> np.ndarray:
         """Return output tokens per second and GPU in a closed loop; the time to the first token with any wait."""
@@ -116,47 +114,27 @@ class Fitted:
         return np.where(direct, targets.tpot, implied), np.where(direct, 0.0, INDIRECT_SD)
 
     def _without(self, groups: np.ndarray) -> LeftOut:
-        tpot, tpot_sd, formula_tpot = self.posteriors["tpot"].left_out(groups)
-        ttft, ttft_sd, formula_ttft = self.posteriors["ttft"].left_out(groups)
+        tpot, tpot_sd = self.posteriors["tpot"].left_out(groups)
+        ttft, ttft_sd = self.posteriors["ttft"].left_out(groups)
         tpot, ttft = (
             np.log(time)
             for time in moved_by_arrivals(self.coefficients, self.arriving, tpot=np.exp(tpot), ttft=np.exp(ttft))
         )
-        return LeftOut(
-            tpot=tpot,
-            ttft=ttft,
-            tpot_sd=tpot_sd,
-            ttft_sd=ttft_sd,
-            formula_tpot=formula_tpot,
-            formula_ttft=formula_ttft,
+        return LeftOut(tpot=tpot, ttft=ttft, tpot_sd=tpot_sd, ttft_sd=ttft_sd)
+
+    def _widths(self, kind: str) -> Widths:
+        """Return how wide the bands of a kind are."""
+        errors = {name: np.log(self.measured[kind] / self.predicted(kind, name)) for name in BANDS_FROM}
+        return Widths(
+            errors=errors,
+            columns={name: self.columns(kind, name) for name in BANDS_FROM},
+            groups={name: self.groups[name] for name in BANDS_FROM},
+            known=np.isfinite(errors[BANDS_FROM[0]]) & self.inside,
         )
 
-    def _band(self, kind: str) -> Spread:
-        """Return the narrowest band that holds `COVERAGE` of left-out rows, its width following the configuration."""
-        errors, designs = [], []
-        for left_out in BANDS_FROM:
-            errors.append(np.log(self.measured[kind] / self.predicted(kind, left_out)))
-            columns = self.columns(kind, left_out)
-            designs.append(np.column_stack([columns[name] for name in SPREAD_COLUMNS]))
-        error, design = np.concatenate(errors), np.vstack(designs)
-        known = np.isfinite(error) & np.tile(self.inside, len(BANDS_FROM))
-        error, design = error[known], design[known]
-        size = np.log(np.abs(error) + 0.03)
-        ridge = 1e-3 * len(error) * np.eye(design.shape[1])
-        slopes = np.linalg.solve(design.T @ design + ridge, design.T @ size)
-        scores = np.sort(error / np.exp(design @ slopes))
-        inside = int(np.ceil(COVERAGE * len(scores)))
-        first = int(np.argmin(scores[inside - 1 :] - scores[: len(scores) - inside + 1]))
-        use = known[: len(self.samples)] & ((self.asked <= LOW) | (kind == "throughput"))
-        return Spread(
-            slopes={name: round(float(v), 4) for name, v in zip(SPREAD_COLUMNS, slopes, strict=True)},
-            low=round(float(scores[first]), 4),
-            high=round(float(scores[first + inside - 1]), 4),
-            centre=self._centre(kind, use),
-        )
-
-    def _centre(self, kind: str, use: np.ndarray) -> float:
+    def _centre(self, kind: str) -> float:
         """Return the shift of the value given within its band that makes the mean relative error least."""
+        use = np.isfinite(self.measured[kind]) & self.inside & ((self.asked <= LOW) | (kind == "throughput"))
         shifts = np.round(np.arange(-0.2, 0.101, 0.01), 2)
         losses = [
             sum(
@@ -223,7 +201,7 @@ def saturation(content: dict[str, object]) -> dict[str, dict[str, float]]:
     found = {}
     for engine, values in sorted(ratios.items()):
         logs = np.log(values)
-        spread = np.quantile(np.abs(logs - np.median(logs)), COVERAGE)
+        spread = np.quantile(np.abs(logs - np.median(logs)), PROMISED)
         found[engine] = {"factor": round(float(np.exp(np.median(logs))), 3), "spread": round(float(spread), 3)}
         print(f"saturated {engine}: {len(values)} rows, {found[engine]}")
     return found

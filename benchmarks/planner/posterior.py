@@ -24,7 +24,7 @@ KINDS = ("tpot", "ttft")
 SETTINGS = {
     "tpot": {
         "release": 0.05,
-        "system": 0.025,
+        "system": 0.0,
         "shape": 0.048,
         "shape_engine": 0.018,
         "shape_system": 0.05,
@@ -33,9 +33,11 @@ SETTINGS = {
         "system_load": 0.009,
         "kind_system": 0.0,
         "engine_load": 0.0,
+        "kernels": 0.11,
+        "shape_split": 0.04,
         "noise": 0.04,
         "prior": 0.24,
-        "freedom": 2.0,
+        "freedom": 1.0,
     },
     "ttft": {
         "release": 0.096,
@@ -48,6 +50,8 @@ SETTINGS = {
         "system_load": 0.011,
         "kind_system": 0.1,
         "engine_load": 0.15,
+        "kernels": 0.0,
+        "shape_split": 0.0,
         "noise": 0.2,
         "prior": 0.24,
         "freedom": 0.5,
@@ -143,9 +147,9 @@ class Posterior:
         theta = self._prior_mean + self._sd**2 * (self._bin_slopes.T @ self.weights)
         return {**self.around, **dict(zip(self.names, theta, strict=True))}
 
-    def left_out(self, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return every row's predicted logarithm, its standard deviation and the formula's part, each without the rows of its group."""
-        mean, deviation, formula = (np.full(len(groups), np.nan) for _ in range(3))
+    def left_out(self, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return every row's predicted logarithm and its standard deviation, each without the rows of its group."""
+        mean, deviation = np.full(len(groups), np.nan), np.full(len(groups), np.nan)
         bin_groups = np.empty(len(self._count), dtype=object)
         bin_groups[self._bin] = groups[self._measured]
         for group in sorted(set(groups)):
@@ -157,10 +161,10 @@ class Posterior:
                 block = np.linalg.inv(self._inverse[np.ix_(out, out)])
                 weights -= self._inverse[:, out] @ (block @ self.weights[out])
                 weights[out] = 0.0
-            formula[test] = self._at_prior[test] + self._slopes[test] @ (self._sd**2 * (self._bin_slopes.T @ weights))
-            mean[test] = formula[test] + cross @ weights
+            formula = self._at_prior[test] + self._slopes[test] @ (self._sd**2 * (self._bin_slopes.T @ weights))
+            mean[test] = formula + cross @ weights
             deviation[test] = posterior_deviation(cross, self.noise, self.deviations)
-        return mean, deviation, formula
+        return mean, deviation
 
     def _derivatives(self, coefficients: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
         which, step = KINDS.index(self._kind), 1e-4

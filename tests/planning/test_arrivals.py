@@ -90,3 +90,23 @@ def test_a_step_mixes_in_as_many_prompt_tokens_as_the_gpu_takes(gpu: str, chunk_
     assert timed[0][1].mixed_tokens == chunk
     assert table["mixed_tokens"][0] == chunk
     assert columns([question_features(question, timed[0][1])])["mixed_tokens"][0] == chunk
+
+
+def prompt_ms(**cells: str) -> float:
+    """Time that one prompt takes between the steps of SGLang."""
+    _, _, table = prepare([read_question({**ROW, **cells})])
+    _, mixed = step_parts_ms(calibration().coefficients, table)
+    return float(mixed[0] * table["osl"][0] / (table["running"][0] - 1))
+
+
+def test_prompts_that_arrive_while_others_are_computed_are_launched_together() -> None:
+    calm, busy = (prompt_ms(isl="256", osl="64", concurrency=one) for one in ("2", "64"))
+    assert busy < 0.8 * calm
+    assert prompt_ms(isl="256", osl="64", concurrency="64", engine="vllm") == pytest.approx(
+        prompt_ms(isl="256", osl="64", concurrency="2", engine="vllm")
+    )
+
+
+def test_a_prompt_beyond_a_chunk_is_launched_several_times() -> None:
+    whole, in_chunks = (prompt_ms(isl="8192", concurrency="2", chunked_prefill_size=one) for one in ("8192", "1024"))
+    assert in_chunks > 1.2 * whole

@@ -17,7 +17,18 @@ if TYPE_CHECKING:
 
     from cdk_sglang.planning.timing import Column, Columns
 
-SPREAD_COLUMNS = ("one", "log_running", "log_tensor", "log_lengths", "sglang", "vllm", "log_deviation")
+_SPREAD_FLAGS = (
+    "sglang",
+    "vllm",
+    "experts_used",
+    "latent",
+    "linear",
+    "sparse",
+    "expert_parallel",
+    "attention_dp",
+    "emulated",
+)
+SPREAD_COLUMNS = ("one", "log_running", "log_tensor", "log_lengths", "log_deviation", *_SPREAD_FLAGS)
 """What the width of a band follows."""
 
 
@@ -51,9 +62,8 @@ def spread_columns(rows: Columns, deviation: Column) -> dict[str, Column]:
         "log_running": np.log(rows["running"]),
         "log_tensor": np.log(rows["tensor"]),
         "log_lengths": np.log(rows["isl"] / rows["osl"]),
-        "sglang": rows["sglang"],
-        "vllm": rows["vllm"],
         "log_deviation": np.log(deviation),
+        **{flag: rows[flag] for flag in _SPREAD_FLAGS},
     }
 
 
@@ -63,7 +73,7 @@ class Saturation:
 
     Args:
         factor: Predicted over measured.
-        spread: How far four of five measurements lie from that, as a logarithm.
+        spread: How far 85 % of the measurements lie from that, as a logarithm.
     """
 
     factor: float = 1.0

@@ -32,7 +32,7 @@ MAX_RUNNING = {"sglang": 2048, "vllm": 1024, "trtllm": 2048}
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """A number and the range that holds the measured value in at least 80% of configurations never measured.
+    """A number and the range that holds the measured value in at least 85 % of configurations never measured.
 
     Args:
         value: The prediction.

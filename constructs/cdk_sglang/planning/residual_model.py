@@ -26,13 +26,17 @@ FORMAT = ("fp8", "nvfp4", "mxfp4", "int4", "bf16")
 SYSTEM = (*ENGINE, *GENERATION, *FORMAT)
 KIND = ("experts_used", "latent", "linear", "sparse")
 """What decides which kernels serve a model: experts, latent, linear and sparse attention."""
+KERNELS = (*GENERATION, *FORMAT, "experts_used")
+"""What decides which kernels multiply a model's weights. Engines take them from the same few libraries."""
 SHAPE_SCALES = {
     "log_hidden": 0.25, "log_layers": 0.25, "log_active": 0.5, "log_total": 0.5,
     "experts_used": 0.3, "latent": 0.3, "linear": 0.3, "sparse": 0.3,
 }  # fmt: skip
 LOAD_SCALES = {"log_running": 1.5, "log_isl": 1.5, "log_osl": 1.5, "log_tensor": 1.0}
+SPLIT_SCALES = {"log_tensor": 0.6}
+KERNEL_SCALES = {"log_bandwidth": 0.05, "log_tensor": 1.0}
 SETTING_SCALES = {
-    "log_tensor": 0.6,
+    **SPLIT_SCALES,
     "expert_parallel": 0.3,
     "attention_dp": 0.3,
     "release": 0.15,
@@ -53,10 +57,13 @@ COMPONENTS = (
     "system_load",
     "kind_system",
     "engine_load",
+    "kernels",
+    "shape_split",
 )
 """Components of a residual: the engine's release; engine, GPU generation and format (the system); the model's shape, alone,
 with the engine and with the system; one configuration's settings; the change of shape and system with the load; one kind of
-model on a system; and the change of an engine with the load, as of its scheduler."""
+model on a system; the change of an engine with the load, as of its scheduler; the kernels that multiply weights of a format on
+one GPU, by their share of the model, whichever engine calls them; and how an engine splits a shape over GPUs."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +193,7 @@ def covariance_of(left: Columns, right: Columns, deviations: Mapping[str, float]
     """
     variance = {name: deviation**2 for name, deviation in deviations.items()}
     engines, systems = (_codes(left, right, names) for names in (ENGINE, SYSTEM))
-    kinds = _codes(left, right, (*SYSTEM, *KIND))
+    kinds, kernels = (_codes(left, right, names) for names in ((*SYSTEM, *KIND), KERNELS))
     shapes = np.column_stack([left[name] for name in SHAPE_SCALES])
     distinct_shapes, shape_index = np.unique(shapes, axis=0, return_inverse=True)
     shape: Column = _similarity(dict(zip(SHAPE_SCALES, distinct_shapes.T, strict=True)), right, SHAPE_SCALES)[
@@ -201,6 +208,9 @@ def covariance_of(left: Columns, right: Columns, deviations: Mapping[str, float]
         if variance["engine_load"]:
             load = _similarity(left, right, LOAD_SCALES, rows, points)
             total[np.ix_(rows, points)] += variance["engine_load"] * load
+        if variance["shape_split"]:
+            split = _similarity(left, right, SPLIT_SCALES, rows, points)
+            total[np.ix_(rows, points)] += variance["shape_split"] * shape[np.ix_(rows, points)] * split
     for rows, points in _blocks(*systems):
         shape_block = shape[np.ix_(rows, points)]
         load = _similarity(left, right, LOAD_SCALES, rows, points)
@@ -212,6 +222,9 @@ def covariance_of(left: Columns, right: Columns, deviations: Mapping[str, float]
     if variance["kind_system"]:
         for rows, points in _blocks(*kinds):
             total[np.ix_(rows, points)] += variance["kind_system"]
+    if variance["kernels"]:
+        for rows, points in _blocks(*kernels):
+            total[np.ix_(rows, points)] += variance["kernels"] * _similarity(left, right, KERNEL_SCALES, rows, points)
     return total
 
 
@@ -270,4 +283,6 @@ def similarities(left: Columns, right: Columns) -> dict[str, Column]:
         "system_load": system * load,
         "kind_system": system * same(KIND),
         "engine_load": engine * load,
+        "kernels": same(KERNELS) * _similarity(left, right, KERNEL_SCALES),
+        "shape_split": shape * engine * _similarity(left, right, SPLIT_SCALES),
     }

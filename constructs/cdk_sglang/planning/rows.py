@@ -5,8 +5,6 @@ An empty cell means unknown; what is then assumed is said here and, where it mat
 
 from __future__ import annotations
 
-import math
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,6 +13,7 @@ from cdk_sglang.hardware import Gpu
 from cdk_sglang.models.facts import doubts
 from cdk_sglang.models.known_models import catalogue
 from cdk_sglang.models.quantization import method_of
+from cdk_sglang.planning.cells import Cells
 from cdk_sglang.planning.drafts import DEFAULT_ACCEPT_LENGTH, DraftKind, Speculation
 from cdk_sglang.planning.parallel import KV_BYTES, Parallelism
 from cdk_sglang.planning.pools import cache_format
@@ -102,7 +101,7 @@ def read_question(row: Mapping[str, str | None], *, models: Iterable[Path | Mode
     Raises:
         ConfigurationError: Cells that are not what they must be, an unknown model or GPU; every such cell is named.
     """
-    cells = _Cells(row)
+    cells = Cells(row)
     notes: list[str] = []
     facts = _model(cells, notes, models)
     gpu = _gpu(cells)
@@ -123,16 +122,16 @@ def read_question(row: Mapping[str, str | None], *, models: Iterable[Path | Mode
     context = cells.number("context_len", at_least=1)
     kv_dtype = _kv_dtype(cells, facts, gpu, engine)
     arrivals = _arrivals(cells, notes, lengths=(isl, osl))
-    steps, verified = _whole(cells, "num_steps", at_most=64), _whole(cells, "num_draft_tokens", at_most=1024)
+    steps, verified = cells.whole("num_steps", at_most=64), cells.whole("num_draft_tokens", at_most=1024)
     if not speculates and (steps or verified):
         cells.problems.append(
             Problem("spec_decode", "num_steps and num_draft_tokens need it; say how it drafts, such as eagle")
         )
     options = EngineOptions(
         version=cells.text("engine_version") or None,
-        chunked_prefill_size=_whole(cells, "chunked_prefill_size", at_least=-1),
-        cuda_graph_max_bs=_whole(cells, "cuda_graph_max_bs"),
-        max_running_requests=_whole(cells, "max_running_requests"),
+        chunked_prefill_size=cells.whole("chunked_prefill_size", at_least=-1),
+        cuda_graph_max_bs=cells.whole("cuda_graph_max_bs"),
+        max_running_requests=cells.whole("max_running_requests"),
     )
     if cells.problems:
         raise ConfigurationError(cells.problems)
@@ -160,7 +159,7 @@ def read_question(row: Mapping[str, str | None], *, models: Iterable[Path | Mode
     )
 
 
-def _arrivals(cells: _Cells, notes: list[str], *, lengths: tuple[float, float]) -> str:
+def _arrivals(cells: Cells, notes: list[str], *, lengths: tuple[float, float]) -> str:
     """Return how requests come; a mean length that is no whole number is that of requests of different lengths, which do not stay in step."""
     text = cells.text("arrivals").lower()
     if text and text not in ARRIVALS:
@@ -176,7 +175,7 @@ def _arrivals(cells: _Cells, notes: list[str], *, lengths: tuple[float, float]) 
 
 
 def _speculation(
-    cells: _Cells, facts: ModelFacts, accept: float | None, steps: int | None, verified: int | None
+    cells: Cells, facts: ModelFacts, accept: float | None, steps: int | None, verified: int | None
 ) -> Speculation:
     """Return how a row drafts: from the text if it says so, with the model's own layers where it has some, else with a head.
 
@@ -191,38 +190,7 @@ def _speculation(
     return Speculation(kind=kind, accept_length=given, steps=steps, draft_tokens=verified)
 
 
-class _Cells:
-    """The cells of a row, with the problems found while reading them."""
-
-    def __init__(self, row: Mapping[str, str | None]) -> None:
-        self._row = row
-        self.problems: list[Problem] = []
-
-    def text(self, name: str) -> str:
-        """Return a cell without surrounding blanks; empty when it is absent."""
-        value = self._row.get(name)
-        return value.strip() if isinstance(value, str) else ""
-
-    def number(self, name: str, *, at_least: float, at_most: float = 1e9, whole: bool = False) -> float | None:
-        """Return a cell's number; None when it is empty or wrong (then a problem is kept)."""
-        text = self.text(name)
-        if not text:
-            return None
-        try:
-            value = float(re.sub(r"^<=\s*", "", text))
-        except ValueError:
-            self.problems.append(Problem(name, f"{text[:40]!r} is not a number; leave it empty when it is unknown"))
-            return None
-        if not math.isfinite(value) or not at_least <= value <= at_most or (whole and value != int(value)):
-            kind = "a whole number" if whole else "a number"
-            self.problems.append(
-                Problem(name, f"{text[:40]} is out of range; {kind} from {at_least:g} to {at_most:g} is needed")
-            )
-            return None
-        return value
-
-
-def _model(cells: _Cells, notes: list[str], models: Iterable[Path | ModelFacts]) -> ModelFacts | None:
+def _model(cells: Cells, notes: list[str], models: Iterable[Path | ModelFacts]) -> ModelFacts | None:
     name = cells.text("model")
     if not name:
         cells.problems.append(Problem("model", "missing; give a catalogue id (cdk-sglang models list)"))
@@ -247,7 +215,7 @@ def _model(cells: _Cells, notes: list[str], models: Iterable[Path | ModelFacts])
     return changed
 
 
-def _gpu(cells: _Cells) -> Gpu | None:
+def _gpu(cells: Cells) -> Gpu | None:
     name = cells.text("gpu")
     if not name:
         cells.problems.append(Problem("gpu", "missing; give a GPU's name such as H100-SXM-80GB"))
@@ -259,7 +227,7 @@ def _gpu(cells: _Cells) -> Gpu | None:
         return None
 
 
-def _engine(cells: _Cells, notes: list[str]) -> str:
+def _engine(cells: Cells, notes: list[str]) -> str:
     name = cells.text("engine").lower()
     if not name:
         notes.append("engine assumed sglang")
@@ -273,7 +241,7 @@ def _engine(cells: _Cells, notes: list[str]) -> str:
     return "sglang"
 
 
-def _split(cells: _Cells) -> tuple[Parallelism, float]:
+def _split(cells: Cells) -> tuple[Parallelism, float]:
     """Return the parallelism, and how many groups the concurrency is counted for.
 
     `dp` is DP attention inside the GPUs of `tp` (SGLang's meaning), and the concurrency that of all GPUs; public tables that
@@ -301,12 +269,7 @@ def _split(cells: _Cells) -> tuple[Parallelism, float]:
     ), 1.0
 
 
-def _whole(cells: _Cells, name: str, *, at_least: int = 1, at_most: float = 1e9) -> int | None:
-    value = cells.number(name, at_least=at_least, at_most=at_most, whole=True)
-    return None if value is None else int(value)
-
-
-def _kv_dtype(cells: _Cells, facts: ModelFacts | None, gpu: Gpu | None, engine: str) -> str:
+def _kv_dtype(cells: Cells, facts: ModelFacts | None, gpu: Gpu | None, engine: str) -> str:
     name = cells.text("kv_dtype").lower()
     if name not in _KV_NAMES:
         cells.problems.append(Problem("kv_dtype", f"unknown format {name[:40]!r}; use bf16, fp8 or fp4"))

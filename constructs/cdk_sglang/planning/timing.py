@@ -244,9 +244,12 @@ def step_parts_ms(coefficients: Mapping[str, float], rows: Columns) -> tuple[Col
         + rows["prompt_messages"] * factor["mixed_messages"]
     )
     prompts_per_step = np.minimum((rows["running"] - 1) / rows["osl"], rows["mixed_tokens"] / rows["isl"])
-    # assumed: SGLang stops decoding for a prompt and launches its kernels one by one; the others mix it into the step
+    work = prompts_per_step * factor["mixed_share"] * prompt
+    # assumed: SGLang stops decoding for prompts and launches their kernels one by one; the others mix them into the step
     launches = rows["sglang"] * (rows["layers"] + rows["expert_layers"]) * factor["mixed_layer_ms"]
-    return step, prompts_per_step * (factor["mixed_share"] * prompt + launches)
+    # prompts that arrive while others are computed are launched together, up to a chunk; a longer one takes several launches
+    passes = np.maximum(step / (step + work), rows["isl"] / rows["mixed_tokens"])
+    return step, work + prompts_per_step * launches * passes
 
 
 def work_parts_ms(coefficients: Mapping[str, float], rows: Columns) -> tuple[Column, Column]:
