@@ -1,4 +1,4 @@
-"""Names of the code that ships: a variable, an argument or a field says what it is, which takes a noun."""
+"""Names of the code and its tests: a variable, an argument or a field says what it is, which takes a noun."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-SHIPPED: Final = (
+FOLDERS: Final = (
     "agent",
     "benchmarks",
     "client",
@@ -18,6 +18,7 @@ SHIPPED: Final = (
     "examples",
     "localcloud",
     "stacks",
+    "tests",
     "tools",
 )
 PARTICIPLES: Final = frozenset({"asked", "given", "made", "said", "seen", "told", "wanted"})
@@ -85,7 +86,7 @@ def test_what_others_name_and_longer_names_are_left_alone(source: str) -> None:
 
 
 def test_variables_arguments_and_fields_are_nouns(root: Path) -> None:
-    paths = [path for folder in SHIPPED for path in sorted((root / folder).rglob("*.py"))]
+    paths = [path for folder in FOLDERS for path in sorted((root / folder).rglob("*.py"))]
     assert len(paths) > 500
     found = [
         f"{path.relative_to(root)}:{line}: {name}"

@@ -53,7 +53,7 @@ class Fitted:
         self.rows = as_unknown(self.arriving)
         targets = Targets(self.samples)
         self.gpus = targets.gpus
-        self.asked = np.array([s.question.concurrency for s in self.samples], dtype=np.float64)
+        self.concurrency = np.array([s.question.concurrency for s in self.samples], dtype=np.float64)
         self.inside = np.array([not s.outside for s in self.samples])
         self.tokens = np.array([s.output_tok_s_per_gpu for s in self.samples])
         start = fit(self.rows, targets)
@@ -81,13 +81,13 @@ class Fitted:
     def throughput(self, tpot: np.ndarray, ttft: np.ndarray) -> np.ndarray:
         """Return output tokens per second and GPU in a closed loop; the time to the first token with any wait."""
         osl = self.rows["osl"]
-        tokens_s_gpu: np.ndarray = 1000 * self.asked * osl / (ttft + (osl - 1) * tpot) / self.gpus
+        tokens_s_gpu: np.ndarray = 1000 * self.concurrency * osl / (ttft + (osl - 1) * tpot) / self.gpus
         return tokens_s_gpu
 
     def with_wait(self, tpot: np.ndarray, ttft: np.ndarray) -> np.ndarray:
         """Return the time to the first token with the wait for room in the cache."""
         rows = self.rows
-        total: np.ndarray = ttft + (self.asked / rows["running"] - 1) * (ttft + rows["osl"] * tpot)
+        total: np.ndarray = ttft + (self.concurrency / rows["running"] - 1) * (ttft + rows["osl"] * tpot)
         return total
 
     def predicted(self, kind: str, left_out: str) -> np.ndarray:
@@ -134,7 +134,7 @@ class Fitted:
 
     def _centre(self, kind: str) -> float:
         """Return the shift of the value given within its band that makes the mean relative error least."""
-        use = np.isfinite(self.measured[kind]) & self.inside & ((self.asked <= LOW) | (kind == "throughput"))
+        use = np.isfinite(self.measured[kind]) & self.inside & ((self.concurrency <= LOW) | (kind == "throughput"))
         shifts = np.round(np.arange(-0.2, 0.101, 0.01), 2)
         losses = [
             sum(
@@ -179,7 +179,7 @@ def summary(fitted: Fitted, left_out: str) -> str:
         measured = fitted.measured[kind]
         use = np.isfinite(measured) & fitted.inside
         if kind != "throughput":
-            use &= fitted.asked <= LOW
+            use &= fitted.concurrency <= LOW
         predicted = fitted.predicted(kind, left_out) * np.exp(fitted.bands[kind].centre)
         error = np.abs(predicted[use] / measured[use] - 1)
         parts.append(f"{kind} {error.mean():.1%} (median {np.median(error):.1%}, goal {goal}%, {use.sum()} rows)")
@@ -194,9 +194,9 @@ def saturation(content: dict[str, object]) -> dict[str, dict[str, float]]:
     samples: list[Sample] = saturated_samples()
     answers = answer([s.question for s in samples], using=calibration)
     ratios: dict[str, list[float]] = {}
-    for sample, given in zip(samples, answers, strict=True):
-        if given.output_tok_s_per_gpu and np.isfinite(sample.output_tok_s_per_gpu) and not given.problems:
-            ratio = given.output_tok_s_per_gpu.value / sample.output_tok_s_per_gpu
+    for sample, prediction in zip(samples, answers, strict=True):
+        if prediction.output_tok_s_per_gpu and np.isfinite(sample.output_tok_s_per_gpu) and not prediction.problems:
+            ratio = prediction.output_tok_s_per_gpu.value / sample.output_tok_s_per_gpu
             ratios.setdefault(sample.question.engine, []).append(ratio)
     found = {}
     for engine, values in sorted(ratios.items()):

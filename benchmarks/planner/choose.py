@@ -24,11 +24,11 @@ ROUNDS = 2
 
 def loss(fitted: Fitted, posterior: Posterior, kind: str) -> float:
     """Return the mean relative error of what is left out, of times per token together with the throughput."""
-    low, total = fitted.inside & (fitted.asked <= LOW), 0.0
+    low, total = fitted.inside & (fitted.concurrency <= LOW), 0.0
     for name, groups in fitted.groups.items():
         predicted = np.exp(posterior.left_out(groups)[0])
-        given = predicted if kind == "tpot" else fitted.with_wait(np.exp(fitted.left_out[name].tpot), predicted)
-        total += WEIGHTS[name] * _error(given[low], fitted.measured[kind][low])
+        estimate = predicted if kind == "tpot" else fitted.with_wait(np.exp(fitted.left_out[name].tpot), predicted)
+        total += WEIGHTS[name] * _error(estimate[low], fitted.measured[kind][low])
         if kind == "tpot":
             first = fitted.with_wait(predicted, np.exp(fitted.left_out[name].ttft))
             rate = fitted.throughput(predicted, first)[fitted.inside]

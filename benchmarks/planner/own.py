@@ -33,7 +33,7 @@ def own_measurements(fitted: Fitted, left_out: str) -> None:
     for kind, predicted in (("tpot", out.tpot), ("ttft", out.ttft)):
         residuals = np.log(fitted.measured[kind]) - predicted
         # A time to the first token with a wait is mostly the wait, to which nothing is fitted.
-        known = np.isfinite(residuals) & fitted.inside & (fitted.rows["running"] >= fitted.asked)
+        known = np.isfinite(residuals) & fitted.inside & (fitted.rows["running"] >= fitted.concurrency)
         deviations = fitted.posteriors[kind].deviations
         before, after = [], []
         for group in np.unique(groups[known]):

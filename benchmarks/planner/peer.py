@@ -45,9 +45,9 @@ def compare(fitted: Fitted) -> None:
         )
         return
     step = int(os.environ.get("AICONFIGURATOR_ROWS", "1"))
-    asked = [(i, request) for i, s in enumerate(fitted.samples) if not i % step and (request := _request(s))]
-    answers = _ask(python, [request for _, request in asked])
-    index = np.array([i for i, _ in asked])
+    requests = [(i, request) for i, s in enumerate(fitted.samples) if not i % step and (request := _request(s))]
+    answers = _ask(python, [request for _, request in requests])
+    index = np.array([i for i, _ in requests])
     total = len(range(0, len(fitted.samples), step))
     found = np.array(["error" not in a for a in answers])
     print(
@@ -59,7 +59,7 @@ def compare(fitted: Fitted) -> None:
         ours = fitted.predicted(kind, "model and GPU")[index] * np.exp(fitted.bands[kind].centre)
         use = np.isfinite(theirs) & np.isfinite(measured)
         if kind != "throughput":
-            use &= fitted.asked[index] <= LOW
+            use &= fitted.concurrency[index] <= LOW
         for title, values in (("aiconfigurator", theirs), ("planner, left out", ours)):
             error = np.abs(values[use] / measured[use] - 1)
             print(f"  {kind}, {use.sum()} rows, {title}: {error.mean():.1%} (median {np.median(error):.1%})")

@@ -98,12 +98,12 @@ def _mark_outside(samples: list[Sample]) -> None:
     A copy of a model never spans instances, and every figure of one row being that of another under a different model's
     name is one measurement printed twice: the second says nothing of its model. It is left out together with the first.
     """
-    seen: dict[tuple[str, ...], Sample] = {}
+    first_by_figures: dict[tuple[str, ...], Sample] = {}
     for sample in samples:
         if sample.question.split.gpus > most_gpus():
             sample.outside = NODES
         figures = tuple(sample.row[name] for name in _FIGURES)
-        first = seen.setdefault(figures, sample)
+        first = first_by_figures.setdefault(figures, sample)
         if first.question.facts.id != sample.question.facts.id:
             sample.outside, sample.combination = COPY, first.combination
 
@@ -141,8 +141,10 @@ def _sample(row: dict[str, str], question: Question) -> Sample:
         options=question.options,
     )
     capacity = served_at_once(question, memory)
-    asked = question.concurrency or MAX_RUNNING[question.engine]
-    running = min(asked, capacity) if capacity >= 1 else asked  # it was measured, so at least one was served
+    concurrency = question.concurrency or MAX_RUNNING[question.engine]
+    running = (
+        min(concurrency, capacity) if capacity >= 1 else concurrency
+    )  # it was measured, so at least one was served
     load = Load(
         input_tokens=question.input_tokens,
         output_tokens=question.output_tokens,

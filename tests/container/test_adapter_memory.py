@@ -36,7 +36,7 @@ CASES = [
 
 def _asked_of_sglang(program: str, lines: Sequence[Mapping[str, Any]]) -> list[int]:
     script = str(Path(__file__).with_name(program))
-    done = engine_forks.run([script], given="".join(json.dumps(line) + "\n" for line in lines))
+    done = engine_forks.run([script], stdin_text="".join(json.dumps(line) + "\n" for line in lines))
     assert done.returncode == 0, done.stderr[-3000:]
     return [int(line) for line in done.stdout.splitlines()]
 

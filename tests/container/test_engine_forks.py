@@ -27,7 +27,7 @@ sys.exit(3)
 def test_a_program_has_its_own_environment_folder_input_output_and_exit_code(tmp_path: Path) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "HOME"}
     for _ in range(2):  # nothing of the first is left to the second
-        done = engine_forks.run(["-c", LOOK, "a", "b"], environment=environment, folder=tmp_path, given="text")
+        done = engine_forks.run(["-c", LOOK, "a", "b"], environment=environment, folder=tmp_path, stdin_text="text")
         assert (done.returncode, done.stderr) == (3, "said\n")
         assert json.loads(done.stdout) == {
             "name": "__main__",

@@ -53,7 +53,7 @@ def _missing(names: list[dict[str, Any]]) -> list[str]:
     done = engine_forks.run(
         [str(Path(__file__).with_name("stub_checker.py"))],
         environment={**os.environ, "PYTHONPATH": ""},
-        given="\n".join(map(json.dumps, names)),
+        stdin_text="\n".join(map(json.dumps, names)),
     )
     assert done.returncode == 0, done.stderr
     missing: list[str] = json.loads(done.stdout)

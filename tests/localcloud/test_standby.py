@@ -42,9 +42,9 @@ def environment(what: str) -> dict[str, str]:
 
 
 def begun(standby: Standby, what: str, folder: Path) -> Fork:
-    given = environment(what)
-    del given["OWN"]  # an import could read it
-    process = standby.take(COMMAND, given, folder)
+    variables = environment(what)
+    del variables["OWN"]  # an import could read it
+    process = standby.take(COMMAND, variables, folder)
     assert isinstance(process, Fork)
     return process
 
@@ -55,10 +55,10 @@ def parents() -> list[psutil.Process]:
 
 @pytest.fixture
 def standby() -> Iterator[Standby]:
-    made = Standby()
-    made.start(COMMAND)
-    yield made
-    made.stop()
+    instance = Standby()
+    instance.start(COMMAND)
+    yield instance
+    instance.stop()
 
 
 def test_each_copy_is_a_fork_with_its_environment_its_folder_its_output_and_its_exit_code(
@@ -121,12 +121,12 @@ def test_one_that_has_ended_is_started_again_for_the_next_copy(standby: Standby,
 
 @pytest.mark.parametrize("program", ["import sys; sys.exit(1)", "print('not it')", "import time; time.sleep(600)"])
 def test_one_whose_imports_fail_or_a_stopped_copy_gets_none(tmp_path: Path, program: str) -> None:
-    made, command = Standby(), [sys.executable, "-S", "-c", program]
-    made.start(command)
+    instance, command = Standby(), [sys.executable, "-S", "-c", program]
+    instance.start(command)
     stopped = threading.Event()
     threading.Timer(2, stopped.set).start()
-    assert made.take(command, base_environment(), tmp_path, unwanted=stopped.is_set) is None
-    made.stop()
+    assert instance.take(command, base_environment(), tmp_path, unwanted=stopped.is_set) is None
+    instance.stop()
 
 
 def test_a_second_start_with_the_same_command_keeps_the_process(standby: Standby) -> None:
@@ -136,9 +136,9 @@ def test_a_second_start_with_the_same_command_keeps_the_process(standby: Standby
 
 
 def test_nothing_is_left_of_one_that_no_copy_took() -> None:
-    made = Standby()
-    made.start(COMMAND)
-    made.stop()
+    instance = Standby()
+    instance.start(COMMAND)
+    instance.stop()
     assert parents() == []
 
 

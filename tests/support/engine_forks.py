@@ -122,14 +122,14 @@ def run(
     *,
     environment: Mapping[str, str] | None = None,
     folder: Path = ROOT,
-    given: str = "",
+    stdin_text: str = "",
     timeout_s: float = 240,
     startup: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Run Python with these arguments to its end, as `subprocess.run` with captured texts does; past its time the session is killed."""
     with tempfile.TemporaryDirectory() as place:
         names = [Path(place, name) for name in ("in", "out", "err")]
-        names[0].write_text(given, encoding="utf-8")
+        names[0].write_text(stdin_text, encoding="utf-8")
         stdin, stdout, stderr = map(str, names)
         process = start(
             arguments,

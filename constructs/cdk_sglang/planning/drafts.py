@@ -88,8 +88,8 @@ class Speculation:
     @property
     def accept_lengths(self) -> tuple[float, float, float]:
         """Least, typical and most tokens per verification step; the same three times where it is given."""
-        given = self.accept_length
-        return _ACCEPT_LENGTHS[self.kind] if given is None else (given, given, given)
+        length = self.accept_length
+        return _ACCEPT_LENGTHS[self.kind] if length is None else (length, length, length)
 
     def options(self, model: ModelArchitecture) -> tuple[int, int]:
         """Return drafted steps and verified tokens per request, as given or as SGLang chooses them.

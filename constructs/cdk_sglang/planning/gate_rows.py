@@ -77,7 +77,7 @@ def _measured(content: Mapping[str, Any], row: Mapping[str, Any], facts: ModelFa
         "concurrency": str(row["concurrency"]),
         "mem_fraction": "" if content.get("mem_fraction") is None else str(content["mem_fraction"]),
     }
-    asked = read_question(cells, models=(facts,))
+    question = read_question(cells, models=(facts,))
     if row["side"] == "draft":
         if row.get("accept_length") is None:
             return None
@@ -88,5 +88,5 @@ def _measured(content: Mapping[str, Any], row: Mapping[str, Any], facts: ModelFa
             draft_tokens=drafting.get("draft_tokens"),
             accept_length=accept,
         )
-        asked = dataclasses.replace(asked, accept_len=max(1.0, accept), speculation=speculation)
-    return Measured(question=asked, ttft_ms=row.get("ttft_ms"), tpot_ms=row.get("tpot_ms"))
+        question = dataclasses.replace(question, accept_len=max(1.0, accept), speculation=speculation)
+    return Measured(question=question, ttft_ms=row.get("ttft_ms"), tpot_ms=row.get("tpot_ms"))

@@ -84,10 +84,10 @@ def _with_drafted(measured: Sequence[Measured], fitted: Calibration) -> Calibrat
     times = predict_times(fitted, table)
     residuals = []
     for position, (index, load) in enumerate(timed):
-        asked, tpot_ms = questions[index], kept[index].tpot_ms
-        assert asked.accept_len is not None
+        question, tpot_ms = questions[index], kept[index].tpot_ms
+        assert question.accept_len is not None
         assert tpot_ms is not None
-        found = token_times(asked, [load], fitted, accept_length=asked.accept_len)
+        found = token_times(question, [load], fitted, accept_length=question.accept_len)
         predicted = float(times.tpot[position]) * float(found.drafted[0] / found.plain[0])
         residuals.append(math.log(tpot_ms / predicted))
     left = np.array(residuals, dtype=np.float64)

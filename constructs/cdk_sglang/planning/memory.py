@@ -261,12 +261,12 @@ def _running(
     """Return the requests of one DP-attention group that SGLang decodes at once as specified, or by its choice for model and draft."""
     if engine != "sglang":
         return None
-    given = None if options is None else options.max_running_requests
-    if given is None and speculates:
-        given = RUNNING_MAX
-    elif given is None and model.compressed is not None:
-        given = COMPRESSED_RUNNING_MAX
-    return None if given is None else max(1, given // split.attention_dp)
+    limit = None if options is None else options.max_running_requests
+    if limit is None and speculates:
+        limit = RUNNING_MAX
+    elif limit is None and model.compressed is not None:
+        limit = COMPRESSED_RUNNING_MAX
+    return None if limit is None else max(1, limit // split.attention_dp)
 
 
 def memory_of(component: ComponentRequest, gpu: Gpu, split: Parallelism) -> MemoryPlan:

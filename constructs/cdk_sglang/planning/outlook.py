@@ -122,12 +122,12 @@ def outlook(question: Question, *, concurrency: float, using: Calibration | None
     counts = sorted({round(count) for count in np.geomspace(1, cap, min(cap, RUNNING_MAX))})
 
     def times(at: list[float], accepted: float, fixed: float | None = None) -> TokenTimes:
-        given = (question.input_tokens, question.output_tokens)
+        lengths = (question.input_tokens, question.output_tokens)
         chunk = mixed_tokens(question)
         loads = [
             Load(
-                input_tokens=given[0],
-                output_tokens=given[1],
+                input_tokens=lengths[0],
+                output_tokens=lengths[1],
                 running=max(1.0, one),
                 arrivals=question.arrivals,
                 mixed_tokens=chunk,

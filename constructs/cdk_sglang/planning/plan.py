@@ -100,8 +100,8 @@ def _plan_endpoint(
             warnings.append(Problem(path, f"whether it fits is not checked: {component.no_fit_check}"))
             warnings += fit
         plan = _plan_component(request=request, component=component, instance=first, price=prices[first.name])
-        told = fit and instance_problems(component, first, path=path, region=request.region, prices=request.prices)
-        if not told or component.no_fit_check is not None:  # else no time can be kept on that type, whatever it is
+        misfit = fit and instance_problems(component, first, path=path, region=request.region, prices=request.prices)
+        if not misfit or component.no_fit_check is not None:  # else no time can be kept on that type, whatever it is
             problems += _slo_problems(component, first, plan, path)
         plans.append(
             dataclasses.replace(plan, gpus_by_type={i.name: split_on(component, i).gpus for i in endpoint.instances})
@@ -137,9 +137,9 @@ def _plan_component(
     memory = memory_of(component, instance.gpu, split)
     concurrency = component.slo.at_concurrency if component.slo else DEFAULT_CONCURRENCY
     prediction = None
-    asked = question(component, instance, split, concurrency=concurrency)
+    load_question = question(component, instance, split, concurrency=concurrency)
     if model.kv_known:
-        (prediction,) = answer([asked], using=fitted_of(component.calibration))
+        (prediction,) = answer([load_question], using=fitted_of(component.calibration))
         notes += list(prediction.notes)
         if not component.generates:
             notes.append(NO_DECODING)
@@ -194,7 +194,9 @@ def _plan_component(
         facts_file=component.facts.file,
         host=plan_host(component, memory, gpus=split.gpus),
         disk=plan_disk(component, instance, gpus=split.gpus),
-        speculation=outlook(asked, concurrency=concurrency / split.replicas, using=fitted_of(component.calibration)),
+        speculation=outlook(
+            load_question, concurrency=concurrency / split.replicas, using=fitted_of(component.calibration)
+        ),
         memory_line=memory_line(component, instance, split, memory, context),
     )
 

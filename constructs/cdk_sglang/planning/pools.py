@@ -37,18 +37,18 @@ RUNNING_MAX: Final = 2048
 """Requests decoded at once when nothing is given (`resolve_max_num_reqs`): up to 4096 where the pool holds many contexts."""
 
 
-def cache_format(model: ModelArchitecture, gpu: Gpu, given: str | None) -> str:
+def cache_format(model: ModelArchitecture, gpu: Gpu, option: str | None) -> str:
     """Return the format in which SGLang caches: `bf16`, `fp8`, `fp4` or `float32`; compressed attention has a layout of its own, in fp8.
 
     Args:
         model: The model.
         gpu: Each GPU.
-        given: Format as specified; SGLang's own choice when None.
+        option: Format as specified; SGLang's own choice when None.
     """
     if model.compressed is not None:
         return "fp8"
-    if given is not None:
-        return given
+    if option is not None:
+        return option
     if model.mla is not None and model.mla.index_head_dim is not None:
         return "fp8" if float(gpu.compute_capability) >= _BLACKWELL else "bf16"
     if model.quantization.kv_cache == "fp8":
@@ -80,8 +80,8 @@ def sliding_ratio(model: ModelArchitecture, engine: str, options: EngineOptions 
     """
     if engine == "sglang" and not (model.full_layers and model.model_type.startswith(_SLIDING_POOLS)):
         return 1.0
-    given = None if options is None else options.sliding_ratio
-    return SLIDING_POOL_RATIO if given is None else given
+    option = None if options is None else options.sliding_ratio
+    return SLIDING_POOL_RATIO if option is None else option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,13 +132,13 @@ def state_pool(
     if strategy not in _SLOTS:
         strategy = "no_buffer" if model.model_type.startswith(_WITHOUT_BUFFER) else "extra_buffer"
     per_request = _SLOTS[strategy] if radix else 1
-    given = None if options is None else options.state_slots
+    slots_option = None if options is None else options.state_slots
     of_group = None if running is None else max(1, running // groups)
     share = STATE_RATIO if options is None or options.state_ratio is None else options.state_ratio
     share /= 1 + share
     fixed, each = state_bytes * (1 + drafted_tokens), state_bytes * (1 + drafted_tokens / per_request)
-    if given is not None:
-        slots = given // groups
+    if slots_option is not None:
+        slots = slots_option // groups
     elif not radix and of_group is not None:
         slots = of_group
     else:
@@ -146,7 +146,7 @@ def state_pool(
     served = slots // per_request if of_group is None else min(of_group, slots // per_request)
     between = state_bytes * (max(0, served) + 1) * drafted_tokens
     missing = 0.0
-    if given is None and (radix or of_group is None):
+    if slots_option is None and (radix or of_group is None):
         missing = max(0.0, (fixed + each * per_request) / share - cache_bytes)
     return StatePool(
         slots=slots,

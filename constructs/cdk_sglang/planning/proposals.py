@@ -242,9 +242,9 @@ def _too_slow(wish: Wish, options: Sequence[_Option]) -> Problem:
 
     def miss(point: _Point) -> float:
         misses = [
-            got / asked
-            for got, asked in ((point.ttft_ms.value, wish.ttft_ms), (_mean(point.tpot_ms), wish.tpot_ms))
-            if asked is not None
+            got / objective
+            for got, objective in ((point.ttft_ms.value, wish.ttft_ms), (_mean(point.tpot_ms), wish.tpot_ms))
+            if objective is not None
         ]
         return max(misses, default=0.0)
 
@@ -258,12 +258,12 @@ def _too_slow(wish: Wish, options: Sequence[_Option]) -> Problem:
             "divide them among endpoints, or allow more time",
         )
     missed = [
-        (option, f"{name} {asked:g} ms asked, {got:,.0f} expected")
-        for option, name, asked, got in (
+        (option, f"{name} {objective:g} ms asked, {got:,.0f} expected")
+        for option, name, objective, got in (
             ("--ttft-ms", "time to the first token", wish.ttft_ms, point.ttft_ms.value),
             ("--tpot-ms", "time per further token", wish.tpot_ms, _mean(point.tpot_ms)),
         )
-        if asked is not None and got > asked
+        if objective is not None and got > objective
     ]
     return Problem(
         missed[0][0],

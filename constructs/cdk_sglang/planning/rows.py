@@ -184,10 +184,10 @@ def _speculation(
     text = cells.text("spec_decode").lower()
     own = facts.architecture.mtp_layers > 0 and "eagle3" not in text and "eagle-3" not in text
     kind = DraftKind.LOOKUP if "ngram" in text else DraftKind.OWN_LAYERS if own else DraftKind.HEAD
-    given = accept if cells.text("accept_len") else None
+    accept_length = accept if cells.text("accept_len") else None
     if steps is not None and verified is None and kind is not DraftKind.LOOKUP:
         verified = steps + 1  # a chain: the drafted tokens and the one before them
-    return Speculation(kind=kind, accept_length=given, steps=steps, draft_tokens=verified)
+    return Speculation(kind=kind, accept_length=accept_length, steps=steps, draft_tokens=verified)
 
 
 def _model(cells: Cells, notes: list[str], models: Iterable[Path | ModelFacts]) -> ModelFacts | None:

@@ -98,8 +98,8 @@ def instance_problems(
     memory = memory_of(component, instance.gpu, split)
     short = missing_gib(memory, context)
     pool = component.engine.max_total_tokens
-    given = component.context_length is not None  # then the rules of the options compare both
-    if short <= 0 and not given and pool is not None and pool < context:
+    has_context_length = component.context_length is not None  # then the rules of the options compare both
+    if short <= 0 and not has_context_length and pool is not None and pool < context:
         text = f"{pool} tokens hold no request of context_length {context}; raise it, leave it out, or set context_length: {pool}"
         problems.append(Problem(f"{path}.server.max_total_tokens", text))
     if short > 0:

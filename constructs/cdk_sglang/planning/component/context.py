@@ -26,8 +26,8 @@ def context_problems(path: str, component: Component, task: Task, *, facts: Mode
     """
     if facts is None or "load" not in component.model_fields_set or component.server.get("allow_auto_truncate"):
         return
-    given = component.server.context_length
-    limit = given or facts.architecture.max_position_embeddings
+    context_option = component.server.context_length
+    limit = context_option or facts.architecture.max_position_embeddings
     load = component.load
     images = images_of(load, facts).tokens
     answer = load.output_tokens if TASK_SHAPES[task].generates else 0.0
@@ -37,9 +37,9 @@ def context_problems(path: str, component: Component, task: Task, *, facts: Mode
     parts = [f"{load.input_tokens:,.0f} tokens of text"]
     parts += [f"{images:,.0f} of images"] if images else []
     parts += [f"{answer:,.0f} of the answer"] if answer else []
-    whose = "server.context_length" if given else f"what {facts.id} takes"
+    whose = "server.context_length" if context_option else f"what {facts.id} takes"
     advice = "fewer or smaller images, " if images else ""
-    raise_it = "" if given is None else "or a larger server.context_length"
+    raise_it = "" if context_option is None else "or a larger server.context_length"
     shorter = "a shorter prompt"
     yield Problem(
         f"{path}.load.{'images' if images else 'input_tokens'}",

@@ -91,8 +91,8 @@ def takes_images(facts: ModelFacts, server: SglangOptions) -> bool:
     """
     if facts.architecture.images is None or server.get("language_only") or server.get("language_model_only"):
         return False
-    given = server.get("enable_multimodal")
-    return facts.architecture.model_type not in TEXT_ONLY_BY_DEFAULT if given is None else bool(given)
+    option = server.get("enable_multimodal")
+    return facts.architecture.model_type not in TEXT_ONLY_BY_DEFAULT if option is None else bool(option)
 
 
 def image_problems(path: str, component: Component, task: Task, *, facts: ModelFacts | None) -> Iterator[Problem]:
@@ -108,13 +108,15 @@ def image_problems(path: str, component: Component, task: Task, *, facts: ModelF
     if not load.images or facts is None:
         return
     where = f"{path}.load.images"
-    asked = f"{load.images:g} a request"
+    images_text = f"{load.images:g} a request"
     if task != "chat":
-        yield Problem(where, f"{asked}, and requests of task {task} carry no image; leave it out, or use task: chat")
+        yield Problem(
+            where, f"{images_text}, and requests of task {task} carry no image; leave it out, or use task: chat"
+        )
     elif facts.architecture.images is None:
         yield Problem(
             where,
-            f"{asked}, and {facts.id} takes text alone; leave it out, or use a model with an image encoder, such as "
+            f"{images_text}, and {facts.id} takes text alone; leave it out, or use a model with an image encoder, such as "
             "Qwen/Qwen3-VL-8B-Instruct",
         )
     elif not takes_images(facts, server):
@@ -123,7 +125,7 @@ def image_problems(path: str, component: Component, task: Task, *, facts: ModelF
             advice = f"SGLang serves {facts.id} without its image encoder by default; add server.extra: {{enable_multimodal: true}}"
         else:
             advice = f"server.extra.{off or 'enable_multimodal'} leaves its image encoder out; remove it"
-        yield Problem(where, f"{asked}, and {advice}, or leave images out")
+        yield Problem(where, f"{images_text}, and {advice}, or leave images out")
     elif facts.architecture.images.rule is None and load.image_tokens is None:
         yield Problem(
             f"{path}.load.image_tokens",

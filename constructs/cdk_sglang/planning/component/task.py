@@ -96,11 +96,11 @@ def task_problems(
     if task == "chat":
         return problems
     if image.kind == "dlc":
-        said = "" if component.task is not None else f", for which {facts.id if facts else 'it'} was made,"
+        default_note = "" if component.task is not None else f", for which {facts.id if facts else 'it'} was made,"
         problems.append(
             Problem(
                 f"{path}.task",
-                f"{task}{said} cannot be reached in AWS's container, whose /invocations answers chats alone; use image.build, or an image of "
+                f"{task}{default_note} cannot be reached in AWS's container, whose /invocations answers chats alone; use image.build, or an image of "
                 "this project as image.repository",
             )
         )
