@@ -6,6 +6,7 @@ Sources name files of SGLang 0.5.23 below `sglang/srt/` unless they say otherwis
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Final
 
@@ -231,4 +232,5 @@ def _sliding_window_ratio(options: OptionFields, _: Context) -> Iterator[Problem
 
 
 def _divisors(number: int) -> str:
-    return " or ".join(str(n) for n in range(1, number + 1) if number % n == 0)
+    lower = [n for n in range(1, math.isqrt(max(number, 0)) + 1) if number % n == 0]
+    return " or ".join(map(str, sorted({*lower, *(number // n for n in lower)})))
