@@ -25,7 +25,7 @@ LIVE = "document.querySelector('.status .pill')?.textContent === 'live'"
 MAIN = "document.querySelector('main').innerText"
 ENGINE = {
     LLAMA: {
-        "ttft_mean_ms": 120.0,
+        "ttft_mean_ms": 20.0,
         "ttft_p99_ms": 900.0,
         "tpot_mean_ms": 20.0,
         "output_tok_s": 4e4,
@@ -128,7 +128,7 @@ SHOWN = (
     "3 errors",
     "Adapter could not be loaded",
     "with 16 requests in flight on a copy",
-    "120 ms mean below the plan",
+    "20 ms mean below the plan",
     "CopiesMissing",
     "runbook",
     "2 alarms of scaling policies",
