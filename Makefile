@@ -81,8 +81,8 @@ local: both ## deploy environments/local.yaml to the embedded AWS and ask the mo
 local-down: setup ## destroy and stop what make local started
 	@$(BIN)/python -m localcloud.local down
 
-# One worker per core, 2 to 4: files are long, and SGLang's servers run one after another whatever the number.
-WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$(( cores < 2 ? 2 : cores > 4 ? 4 : cores )))
+# One worker more than cores, 3 to 5: a worker waits for processes a third of its time. SGLang's servers run one after another whatever the number.
+WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$(( cores < 2 ? 3 : cores > 4 ? 5 : cores + 1 )))
 
 # The same order in every run, so that a failure in CI is one everywhere; SEED=default shuffles anew.
 SEED ?= 20261201
