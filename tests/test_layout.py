@@ -19,6 +19,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cdk_sglang.cli.main import app
+from tests.support.folders import CODE
 from tools.check.metric_names import findings
 
 IGNORED = shutil.ignore_patterns(
@@ -63,19 +64,7 @@ _SUPPRESSION = re.compile(r"# (?:noqa|type: ignore)\b(?::? ?[A-Z]+[0-9]+(?:, [A-
 
 
 def test_few_lines_are_excused_from_linter_and_type_checker_and_each_says_why(root: Path) -> None:
-    folders = (
-        "agent",
-        "benchmarks",
-        "client",
-        "constructs",
-        "container",
-        "examples",
-        "localcloud",
-        "stacks",
-        "tests",
-        "tools",
-    )
-    listed = sorted(path for path in _tracked(root, *folders) if path.endswith(".py"))
+    listed = sorted(path for path in _tracked(root, *CODE) if path.endswith(".py"))
     excused = [
         (path, line, found[1].strip(" #-(,:;."))
         for path in ("app.py", *listed)

@@ -9,18 +9,8 @@ from typing import Final
 
 import pytest
 
-FOLDERS: Final = (
-    "agent",
-    "benchmarks",
-    "client",
-    "constructs",
-    "container",
-    "examples",
-    "localcloud",
-    "stacks",
-    "tests",
-    "tools",
-)
+from tests.support.folders import CODE
+
 PARTICIPLES: Final = frozenset({"asked", "given", "made", "said", "seen", "told", "wanted"})
 """Participles that name anything, and so say nothing of what they name."""
 
@@ -86,7 +76,7 @@ def test_what_others_name_and_longer_names_are_left_alone(source: str) -> None:
 
 
 def test_variables_arguments_and_fields_are_nouns(root: Path) -> None:
-    paths = [path for folder in FOLDERS for path in sorted((root / folder).rglob("*.py"))]
+    paths = [path for folder in CODE for path in sorted((root / folder).rglob("*.py"))]
     assert len(paths) > 500
     found = [
         f"{path.relative_to(root)}:{line}: {name}"

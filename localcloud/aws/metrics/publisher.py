@@ -112,9 +112,8 @@ def _forget(state: Store) -> None:
 
     def is_kept(datum: Any) -> bool:
         stamp = datum.timestamp
-        if (
-            stamp.tzinfo is None and stamp >= young
-        ) or datum.namespace not in own:  # nearly all: hours of points, every ten minutes
+        is_young = stamp.tzinfo is None and stamp >= young  # so are nearly all of hours of points, every ten minutes
+        if is_young or datum.namespace not in own:
             return True
         age: float = now - stamp.replace(tzinfo=UTC).timestamp()
         return age <= _KEPT_S or age <= kept.get(metric_of(datum.namespace, datum.name, datum.dimensions), 0.0)

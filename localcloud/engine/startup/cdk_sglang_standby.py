@@ -37,9 +37,8 @@ def install() -> None:
     finally:
         if not imported:  # a start of its own fails with the same reason, in the log of its copy
             os._exit(1)
-    titles = importlib.import_module(
-        "setproctitle"
-    )  # SGLang's; it finds where a title is kept by the first environment
+    # SGLang has it; it finds the place of a title by the first environment, so before any copy's.
+    titles = importlib.import_module("setproctitle")
     title = titles.getproctitle()
     titles.setproctitle("cdk-sglang standby: copies are forked off this process")
     gc.collect()
