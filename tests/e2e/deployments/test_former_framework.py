@@ -27,7 +27,7 @@ from tests.support.speculative import base_files
 
 ASSETS = "cdk-hnb659fds-assets-123456789012-us-east-1"
 CALLED = "ProviderframeworkonEvent"
-FORMER = {"CdkSglangWeightsCheck": "weights", "CdkSglangCopies": "copies", "CdkSglangTruth": "truth"}
+FORMER = {"CdkSglangWeightsCheck": "weights", "CdkSglangCopies": "copies", "CdkSglangTruth": "verification"}
 """Functions that the framework called, by the beginning of their ids."""
 
 
@@ -142,7 +142,7 @@ def former(template: dict[str, Any]) -> dict[str, Any]:
         (name,) = (one for one in resources if one.startswith(f"{begins}{CALLED}"))
         framework = resources[name]
         own = json.loads(json.dumps(framework))
-        own["Properties"]["Handler"] = f"{source}.handler.{'verify' if source == 'truth' else 'on_event'}"
+        own["Properties"]["Handler"] = f"{source}.handler.{'verify' if source == 'verification' else 'on_event'}"
         resources[f"{begins}Function"] = own
         framework["Properties"] |= {
             "Runtime": "nodejs22.x",

@@ -103,8 +103,8 @@ def _served(template: Template, value: str) -> tuple[dict[str, Any], dict[str, s
     name = next(name for name in content["Parameters"] if name.startswith("Draft"))
     context = {"parameters": {name: value}, "conditions": content["Conditions"]}
     (model,) = template.find_resources("AWS::SageMaker::Model").values()
-    (truth,) = template.find_resources("Custom::CdkSglangTruth").values()
-    specification = json.loads(_resolved(truth["Properties"]["Asked"], **context))
+    (verification,) = template.find_resources("Custom::CdkSglangTruth").values()
+    specification = json.loads(_resolved(verification["Properties"]["Asked"], **context))
     return _resolved(model["Properties"]["PrimaryContainer"], **context), specification["components"][0]["environment"]
 
 

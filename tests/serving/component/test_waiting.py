@@ -170,11 +170,11 @@ def test_components_may_wait_for_each_other_on_one_endpoint(endpoint: InferenceE
     between.node.add_dependency(first)
     third.node.add_dependency(between)
     found = Waits(stack)  # without a circle
-    truths = {name: found.one("Custom::CdkSglangTruth", f"chat-{name}") for name in ("a1", "b2", "c3")}
+    verifications = {name: found.one("Custom::CdkSglangTruth", f"chat-{name}") for name in ("a1", "b2", "c3")}
     second_component = found.one("AWS::SageMaker::InferenceComponent", "chat-b2")
-    assert found.waits(second_component, truths["c3"])
-    assert found.waits(truths["c3"], truths["a1"])
-    assert not found.waits(truths["a1"], truths["c3"])
+    assert found.waits(second_component, verifications["c3"])
+    assert found.waits(verifications["c3"], verifications["a1"])
+    assert not found.waits(verifications["a1"], verifications["c3"])
 
 
 def test_a_component_whose_resource_alone_waits_for_a_neighbour_makes_no_circle(

@@ -216,7 +216,7 @@ def test_an_endpoint_without_a_check_says_why() -> None:
     built = Built()
     built.add()
     built.template().has_resource(
-        "AWS::SageMaker::Endpoint", {"Metadata": Match.object_like({"cdk-sglang:no-truth-check": "not needed here"})}
+        "AWS::SageMaker::Endpoint", {"Metadata": Match.object_like({"cdk-sglang:no-verification": "not needed here"})}
     )
     assert built.all("Custom::CdkSglangTruth") == {}
 
@@ -230,7 +230,7 @@ def test_the_argument_has_an_earlier_name(name: str) -> None:
     unverified = Built(**{name: NoVerification(reason="a test")})
     assert unverified.endpoint.verification is None
     unverified.template().has_resource(
-        "AWS::SageMaker::Endpoint", {"Metadata": Match.object_like({"cdk-sglang:no-truth-check": "a test"})}
+        "AWS::SageMaker::Endpoint", {"Metadata": Match.object_like({"cdk-sglang:no-verification": "a test"})}
     )
 
 

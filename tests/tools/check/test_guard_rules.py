@@ -407,5 +407,5 @@ def test_every_time_zone_there_is_and_every_schedule_we_write_is_let_be(tmp_path
 def test_an_endpoint_that_says_why_nobody_looks_is_let_be(tmp_path: Path) -> None:
     resources = copy.deepcopy(ONE_TYPE)
     del resources["Truth"]
-    resources["Endpoint"]["Metadata"] = {"cdk-sglang:no-truth-check": "a benchmark"}
+    resources["Endpoint"]["Metadata"] = {"cdk-sglang:no-verification": "a benchmark"}
     assert rules_that_fire(resources, tmp_path) == set()

@@ -226,13 +226,13 @@ def test_the_actions_of_a_function_are_read_from_its_code(tmp_path: Path) -> Non
 
 
 def test_an_action_of_what_scales_is_needed_where_something_scales(tmp_path: Path) -> None:
-    package = tmp_path / "asset.a" / "truth"
+    package = tmp_path / "asset.a" / "verification"
     package.mkdir(parents=True)
     (package / "handler.py").write_text(
         "import boto3\n_scaling = boto3.client('application-autoscaling')\n"
         "def look(event, _): return _scaling.describe_scalable_targets(ServiceNamespace='sagemaker')\n"
     )
-    function = {"Code": {"S3Key": "a.zip"}, "Handler": "truth.handler.look"}
+    function = {"Code": {"S3Key": "a.zip"}, "Handler": "verification.handler.look"}
     scaling = frozenset({"application-autoscaling:DescribeScalableTargets"})
     assert calls(function, tmp_path, types={"AWS::ApplicationAutoScaling::ScalableTarget"}) == [scaling]
     assert calls(function, tmp_path, types={"AWS::S3::Bucket"}) == []

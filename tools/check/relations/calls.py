@@ -44,7 +44,7 @@ OPTIONAL: Final[Mapping[str, Mapping[str, str]]] = {
 """Actions that code needs under a setting alone, which the policy follows, by the package of the code."""
 
 OF_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
-    "truth": {"application-autoscaling:DescribeScalableTargets": "AWS::ApplicationAutoScaling::ScalableTarget"},
+    "verification": {"application-autoscaling:DescribeScalableTargets": "AWS::ApplicationAutoScaling::ScalableTarget"},
 }
 """Actions that code needs where the template has resources of a type, which the policy follows, by the package of the code."""
 

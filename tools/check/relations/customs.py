@@ -19,7 +19,7 @@ HANDLERS: Final[Mapping[str, str]] = {
     "Custom::CdkSglangCopies": "copies",
     "Custom::CdkSglangEmptied": "emptying",
     "Custom::CdkSglangReservation": "reservation",
-    "Custom::CdkSglangTruth": "truth",
+    "Custom::CdkSglangTruth": "verification",
     "Custom::CdkSglangWeights": "weights",
 }
 """Package in `cdk_sglang._runtime` with the handler of each type."""

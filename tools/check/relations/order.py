@@ -98,9 +98,9 @@ def _watchers(graph: Graph) -> Iterator[tuple[str, str]]:
     for name, alarm in graph.of_type("AWS::CloudWatch::Alarm").items():
         acts = {found.target for found in references(alarm["Properties"].get("AlarmActions", []))}
         if acts & graph.of_type(POLICY).keys():
-            for truth in graph.of_type("Custom::CdkSglangTruth"):
-                if not graph.comes_after(truth, name):
-                    yield truth, f"comes after {name}, which wakes copies; state it with DependsOn"
+            for verification in graph.of_type("Custom::CdkSglangTruth"):
+                if not graph.comes_after(verification, name):
+                    yield verification, f"comes after {name}, which wakes copies; state it with DependsOn"
 
 
 def _pairs(order: Order, graph: Graph) -> Iterator[tuple[str, str]]:

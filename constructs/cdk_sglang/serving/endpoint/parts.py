@@ -180,7 +180,7 @@ def _deployment_config(
 def _make_verification(options: EndpointOptions, verified: VerifiedEndpoint) -> EndpointVerification | None:
     verification = options.verification
     if verification.none is not None:
-        verified.resource.add_metadata("cdk-sglang:no-truth-check", verification.none)
+        verified.resource.add_metadata("cdk-sglang:no-verification", verification.none)
         return None
     return EndpointVerification(verified, verification)
 

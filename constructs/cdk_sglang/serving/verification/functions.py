@@ -43,7 +43,7 @@ class VerificationFunctions(Construct):
         function = make_answering_function(
             self,
             "Look",
-            source="truth",
+            source="verification",
             description="Compares what an endpoint serves with what was asked, and asks its components one question",
             timeout=_TIMEOUT,
             log_options=log_options,

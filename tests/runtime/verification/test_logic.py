@@ -13,9 +13,9 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from cdk_sglang._runtime.truth import logic
-from cdk_sglang._runtime.truth import specification as specs
-from cdk_sglang._runtime.truth.adapters import adapter_finding
+from cdk_sglang._runtime.verification import logic
+from cdk_sglang._runtime.verification import specification as specs
+from cdk_sglang._runtime.verification.adapters import adapter_finding
 from cdk_sglang.spec.task import Task
 from cdk_sglang.spec.verification import SmokeRequest
 from localcloud.aws import faults
@@ -280,7 +280,7 @@ def test_more_components_than_one_page_of_targets_are_all_looked_at(check: Check
     names = [f"m{index}" for index in range(60)]
     for name in names:
         scale(check, 1, 4, name)
-    from cdk_sglang._runtime.truth.live import scaling_findings
+    from cdk_sglang._runtime.verification.live import scaling_findings
 
     many = [spec(name, most=4, scaling=((1, 4),)) for name in [*names, "absent"]]
     (finding,) = scaling_findings(check.aws.scaling, many, copies=lambda _: 1)
