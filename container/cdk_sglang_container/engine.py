@@ -158,7 +158,7 @@ class SglangEngine:
         return alive
 
     def _note_alive(self) -> None:
-        """Take back that SGLang was told, by a probe that was given up, that it is wedged."""
+        """Withdraw the report to SGLang, made by an abandoned probe, that it is wedged."""
         from sglang.srt.managers.tokenizer_manager import ServerStatus
 
         manager = self._manager

@@ -1,7 +1,7 @@
 """Whether a request has reached SGLang's scheduler: what fails before that is the body's doing, not the engine's.
 
 SGLang 0.5.23 answers 500 to whatever its own code did not expect of a body (srt/entrypoints/openai/serving_base.py,
-handle_request), and 501 to what a model's kind does not do. A 5xx makes SageMaker take an update back, so one caller's
+handle_request), and 501 to what a model's kind does not do. A 5xx makes SageMaker roll back an update, so one caller's
 mistake must not be one.
 """
 

@@ -491,7 +491,7 @@ def test_the_terminal_shows_it_at_any_width(
     assert not any(line != line.rstrip() for line in lines)
     text = " ".join(" ".join(lines).split())
     assert "context_length: 16384 -> 8192" in text
-    assert "alarms that take it back: 5 or more requests a minute failed on the serving side" in text
+    assert "alarms that trigger a rollback: 5 or more requests a minute failed on the serving side" in text
     assert "nothing serves for about 4 minutes" in text
 
 

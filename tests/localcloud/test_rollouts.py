@@ -1,4 +1,4 @@
-"""Rolling updates, blue/green deployments, and the alarms that take them back, on a driven clock."""
+"""Rolling updates, blue/green deployments, and the alarms that trigger their rollback, on a driven clock."""
 
 import json
 from typing import Any

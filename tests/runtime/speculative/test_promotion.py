@@ -1,4 +1,4 @@
-"""Promotion: one parameter changes, and what is taken back is said."""
+"""Promotion: one parameter changes, and a rollback is reported."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ def test_a_roll_back_is_named_with_cloudformations_reason(status: str, step: str
 
     events = [failure(2, "Resource update cancelled", "Other"), failure(1, "alarm Errors is in ALARM", "Component")]
 
-    with pytest.raises(EndError, match=r"was taken back: Component: alarm Errors is in ALARM$") as ended:
+    with pytest.raises(EndError, match=r"was rolled back: Component: alarm Errors is in ALARM$") as ended:
         watching(
             ("describe_stacks", {}, stack(status)),
             ("describe_stack_events", {}, {"StackEvents": events}),

@@ -100,7 +100,7 @@ def _version(aws: Aws, config: Config, event: Event, run: str) -> list[str]:
             _cancel(aws, config, run)
         return []
     if status.endswith(("_IN_PROGRESS", "_FAILED")):
-        return []  # copies may still be taken back from it; the next run deletes it
+        return []  # copies may still be rolled back to it; the next run deletes it
     arn = registry.find(aws.sagemaker, config.model_package_group, run)
     approval = registry.status_of(aws.sagemaker, arn) if arn else ""
     if approval == registry.APPROVED and not state and event.status not in _BAD:
@@ -118,11 +118,11 @@ def _state(event: Event) -> str:
 
 
 def _cancel(aws: Aws, config: Config, run: str) -> None:
-    """Take an update back whose run has ended before it: the version before serves on, and the next run deletes this one."""
+    """Roll back an update whose run ended before it: the previous version keeps serving, and the next run deletes this one."""
     try:
         aws.cloudformation.cancel_update_stack(StackName=config.stack)
     except ClientError as error:
-        # It has ended meanwhile: the version serves, or is taken back already.
+        # It has ended in the meantime: the version serves, or has already been rolled back.
         _log.warning(json.dumps({"stack": config.stack, "cancel": f"{code_of(error)}: {message_of(error)}"}))
         return
     arn = registry.find(aws.sagemaker, config.model_package_group, run)

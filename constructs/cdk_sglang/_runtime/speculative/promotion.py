@@ -1,4 +1,4 @@
-"""Promotion: one parameter of the serving stack changes, and the component's guarded rollout does the rest, or CloudFormation takes it back."""
+"""Promotion: one parameter of the serving stack changes, and the component's guarded rollout does the rest, or CloudFormation rolls it back."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def watch(
         return {**before, "state": "done"}
     if status in _TAKEN_BACK:
         why = reasons(aws, config, event.run) or "CloudFormation gives no reason"
-        reason = f"the rollout of {event.run} was taken back: {why}"
+        reason = f"the rollout of {event.run} was rolled back: {why}"
         registry.decide(aws.sagemaker, arn, registry.REJECTED, reason)
         step = "the version before serves; see the new copies' logs and the alarms of the rollout, mend the cause, and start again"
         if status == "UPDATE_ROLLBACK_FAILED":
@@ -169,7 +169,7 @@ def serving_run(aws: Aws, config: Config) -> str:
 
 
 def reasons(aws: Aws, config: Config, run: str) -> str:
-    """Return why an update was taken back: the first failures of its events, those of the update's own token where events have one."""
+    """Return why an update was rolled back: the first failures of its events, those of the update's own token where events have one."""
     found: list[tuple[dt.datetime, str]] = []
     for page in aws.cloudformation.get_paginator("describe_stack_events").paginate(StackName=config.stack):
         for item in page["StackEvents"]:

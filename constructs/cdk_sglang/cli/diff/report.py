@@ -55,7 +55,7 @@ class Item:
         minutes: How long it lasts; None if the plan knows no start-up time.
         usd: Dollars that the further instances cost while it lasts; None if price or time is unknown.
         down_minutes: How long nothing serves; None if something always does, or if nobody knows.
-        guards: Alarms that take the update back.
+        guards: Alarms that trigger a rollback of the update.
         verified: Whether the deployment is checked against the specification afterwards.
         notes: What else its owner should know.
         command: Command that does what a deployment does not.

@@ -20,7 +20,7 @@ _HEADINGS: Final = (
     "TTFT ms",
     "TPOT ms",
     "tokens/s of a copy",
-    "taken back by",
+    "rolled back by",
 )
 _BANDS: Final = ("ttft_ms", "tpot_ms", "output_tok_s")
 _SHOWN_MOST: Final = 10

@@ -77,9 +77,9 @@ def lines(item: Item) -> Iterator[str]:
     yield from item.notes
     if item.is_guarded:
         yield (
-            f"alarms that take it back: {'; '.join(item.guards)}"
+            f"alarms that trigger a rollback: {'; '.join(item.guards)}"
             if item.guards
-            else ("no alarm takes it back: whatever answers /ping is kept")
+            else ("no alarm triggers a rollback: whatever answers /ping is kept")
         )
         if not item.verified:
             yield "not verified afterwards"

@@ -28,7 +28,7 @@ Run = Annotated[
 def promote(env: Env, *, component: Component = None, run: Run = None, region: Region = None, yes: Yes = False) -> None:
     """Let a draft serve: say yes to the run that waits for a person, or go to a version that was approved before.
 
-    Exit code 1: there is nothing to promote, the version was refused, or its rollout was taken back.
+    Exit code 1: there is nothing to promote, the version was refused, or its rollout was rolled back.
     """
     check_run(run)
     pipeline = find_pipeline(env, component, region=region)
@@ -95,7 +95,7 @@ def rollback(
 ) -> None:
     """Go back to the version that was approved before, or to the model alone, and follow the rollout to its end.
 
-    Exit code 1: there is nothing to go back to, or the rollout was taken back.
+    Exit code 1: there is nothing to go back to, or the rollout was rolled back.
     """
     check_run(None if to == BASE else to)
     pipeline = find_pipeline(env, component, region=region)

@@ -41,7 +41,7 @@ def check_at_rest(pipeline: Pipeline, stack: dict[str, Any]) -> None:
 
 
 def set_version(pipeline: Pipeline, value: str, *, token: str) -> None:
-    """Set the parameter, and follow the update to its end; end the command if it is taken back.
+    """Set the parameter, and follow the update to its end; end the command if it is rolled back.
 
     Args:
         pipeline: The pipeline.
@@ -89,7 +89,7 @@ def _follow(pipeline: Pipeline, value: str, *, token: str) -> None:
             if status in _TAKEN_BACK:
                 why = "; ".join(_reasons(pipeline, token)) or "CloudFormation gives no reason"
                 fail(
-                    f"the rollout was taken back, and the version before serves: {why}; mend the cause (logs of the new copies, alarms of the "
+                    f"the rollout was rolled back, and the previous version serves: {why}; mend the cause (logs of the new copies, alarms of the "
                     "rollout), and try again",
                     code=1,
                 )
@@ -101,7 +101,7 @@ def _follow(pipeline: Pipeline, value: str, *, token: str) -> None:
             _sleep(POLL_SECONDS)
     except KeyboardInterrupt:
         fail(
-            f"stopped looking; CloudFormation goes on with {place.stack}. See it: cdk-sglang eagle status {place.options}; take it back: "
+            f"stopped looking; CloudFormation goes on with {place.stack}. See it: cdk-sglang eagle status {place.options}; roll it back: "
             f"aws cloudformation cancel-update-stack --stack-name {place.stack}",
             code=1,
         )

@@ -81,7 +81,7 @@ def make_rollback_alarms(
             scope,
             rule.construct_id,
             choice=choice,
-            description=f"{subject}: {meaning}. During an update, SageMaker takes the update back.",
+            description=f"{subject}: {meaning}. During an update, SageMaker rolls the update back.",
             namespace=INVOCATION_NAMESPACE,
             metric_name=rule.metric,
             dimensions=dimensions,

@@ -1,6 +1,6 @@
 """A deployment is done when what was specified is live and answers, not when CloudFormation says so.
 
-SageMaker can take an update back without an error, and CloudFormation then goes on as if it had worked (docs/adr/0030).
+SageMaker can roll back an update without an error, and CloudFormation then goes on as if it had worked (docs/adr/0030).
 """
 
 from __future__ import annotations

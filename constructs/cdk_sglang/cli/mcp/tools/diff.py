@@ -68,7 +68,7 @@ class ItemRow(Spec):
     """How long nothing serves; null if something always does, or if nobody knows."""
 
     guards: list[str]
-    """Alarms that take the update back."""
+    """Alarms that trigger a rollback of the update."""
 
     notes: list[str]
     """What else its owner should know."""
