@@ -91,40 +91,40 @@ def _promql(
 AVAILABILITY_BURN: Final = _metric(
     "availability-burn",
     "page",
-    "requests fail so fast that the error budget of the promise is spent too soon",
+    "requests fail at a rate that spends the error budget of the promise too soon",
     "see which component fails, and whether a deployment or the engine's log explains it",
     optional="slo.availability_percent",
 )
 LATENCY_BURN: Final = _promql(
     "latency-burn",
     "page",
-    "so many requests are slower than promised that the budget of the promise is spent too soon",
+    "requests are slower than promised at a rate that spends the error budget of the promise too soon",
     "compare load with the plan, and look for a queue and a full KV cache",
     optional="slo.ttft_ms or slo.tpot_ms",
 )
 NO_CAPACITY: Final = _metric(
     "no-capacity",
     "page",
-    "requests find no copy to run on, though copies should always run",
+    "requests find no copy to run on, although at least one should always run",
     "see why copies do not start: instances, the model, or the engine's log",
 )
 QUEUE_STUCK: Final = _promql(
     "queue-stuck",
     "page",
-    "requests wait and the engine of a copy has made no token for five minutes",
+    "requests wait and the engine of a copy has produced no token for five minutes",
     "read the engine's log, and replace the copy that hangs",
 )
 ENGINE_WATCHDOG: Final = _log(
     "engine-watchdog",
     "page",
     "the engine's watchdog found it hanging",
-    "see whether the copy came back by itself, and keep its log",
+    "check whether the copy recovered by itself, and keep its log",
 )
 COPIES_MISSING: Final = _promql(
     "copies-missing",
     "ticket",
-    "fewer copies run than always should",
-    "see whether instances cannot be had or copies do not start",
+    "fewer copies run than the minimum",
+    "check whether instances are unavailable or copies fail to start",
     pending_minutes=15,
 )
 INSUFFICIENT_CAPACITY: Final = _promql(
@@ -149,7 +149,7 @@ RETRACTIONS: Final = _promql(
 QUEUE_GROWTH: Final = _promql(
     "queue-growth",
     "ticket",
-    "requests have waited for the engine for 10 minutes without a break",
+    "requests have waited for the engine for 10 minutes without interruption",
     "let scaling add copies sooner, or raise its maximum",
 )
 GPU_MEMORY: Final = _metric(
@@ -162,7 +162,7 @@ GPU_XID: Final = _log(
     "gpu-xid",
     "ticket",
     "the driver reported a GPU fault (XID)",
-    "look the number up, and replace the instance if the GPU is at fault",
+    "look up the XID, and replace the instance if the GPU is faulty",
 )
 CUDA_FAILURE: Final = _log(
     "cuda-failure", "ticket", "a CUDA call failed in the engine", "read the lines around it, and look for an XID"
@@ -170,8 +170,8 @@ CUDA_FAILURE: Final = _log(
 NCCL_FAILURE: Final = _log(
     "nccl-failure",
     "ticket",
-    "GPUs of a copy could not talk to each other (NCCL)",
-    "see whether the copy came back, and look for an XID",
+    "GPUs of a copy could not communicate with each other (NCCL)",
+    "check whether the copy recovered, and look for an XID",
 )
 OUT_OF_MEMORY: Final = _log(
     "out-of-memory",
@@ -183,24 +183,24 @@ GPU_SLOW_SIBLING: Final = _promql(
     "gpu-slow-sibling",
     "ticket",
     "one GPU of a copy has been far less busy than another for 15 minutes",
-    "compare the GPUs' temperatures, and replace the instance if one stays behind",
+    "compare the GPUs' temperatures, and replace the instance if one lags behind",
 )
 GPU_TEMPERATURE: Final = _promql(
     "gpu-temperature",
     "ticket",
     "a GPU has been hot for 10 minutes",
-    "see whether it slows down, and replace the instance if it alone is hot",
+    "check whether it is throttled, and replace the instance if only this GPU is hot",
 )
 ENGINE_RESTART: Final = _promql(
     "engine-restart",
     "ticket",
-    "the engine of a copy started anew in the last hour without a deployment",
+    "the engine of a copy restarted in the last hour without a deployment",
     "read the log from before the start",
 )
 COST_OVER_BUDGET: Final = _promql(
     "cost-over-budget",
     "ticket",
-    "the instances that run cost more per hour than the budget",
+    "the running instances cost more per hour than the budget",
     "see which instances run, and why scaling keeps them",
     pending_minutes=30,
     optional="budget_usd_per_hour",
