@@ -1,6 +1,6 @@
 """An environment file and the files that it extends: `extends: base.yaml` at its top.
 
-One rule: mappings are merged key by key, anything else replaces, and null takes a key away.
+The rule: mappings are merged key by key, any other value replaces the one below, and null removes a key.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any, Final
 from cdk_sglang.errors import ConfigurationError, Problem
 
 EXTENDS: Final = "extends"
-"""Key that names the file below, relative to the folder of environments."""
+"""Key that names the file to extend, relative to the folder of environments."""
 _LEVELS_MAX: Final = 8
 
 Reader = Callable[[Path], object]
-"""Reads what a file holds; raises ConfigurationError."""
+"""Reads the content of a file; raises ConfigurationError."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """What one file holds, without `extends`.
+    """Content of one file, without `extends`.
 
     Args:
         path: The file.
@@ -45,17 +45,17 @@ class Layers:
 
     @property
     def merged(self) -> dict[str, Any]:
-        """What the environment holds."""
+        """Settings of the environment after merging."""
         content: dict[str, Any] = {}
         for layer in reversed(self.files):
             content = _merged(content, layer.content)
         return content
 
     def source_of(self, place: str) -> str:
-        """Return the file that a problem is about: the uppermost that says most of its path.
+        """Return the file that a problem refers to: of the files that contain the most of its path, the topmost.
 
         Args:
-            place: Path of the problem, names joined by dots.
+            place: Path of the problem: names joined by dots.
         """
         names = place.replace("[", ".[").split(".")
         return str(max(self.files, key=lambda layer: _depth(layer.content, names)).path)
@@ -66,7 +66,7 @@ def read_layers(path: Path, *, folder: Path, read: Reader) -> Layers:
 
     Args:
         path: The environment's own file.
-        folder: Folder of environments; files outside are refused.
+        folder: Folder of environments; files outside it are refused.
         read: Reads one file.
 
     Raises:

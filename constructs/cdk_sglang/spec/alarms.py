@@ -1,4 +1,4 @@
-"""A written decision that the alarms of an endpoint notify nobody."""
+"""A documented decision that the alarms of an endpoint notify nobody."""
 
 from __future__ import annotations
 
@@ -34,4 +34,4 @@ class NoAlarms(Spec):
     _noun = "alarms"
 
     reason: SilenceReason
-    """Why nobody is to be told; written into the template beside every alarm that has no action."""
+    """Why nobody is notified; written into the template next to every alarm that has no action."""

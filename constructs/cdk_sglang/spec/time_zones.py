@@ -1,4 +1,4 @@
-"""Time zones by name, and the hours that their clocks skip: files of the package, since many machines have no time zone database."""
+"""Time zones by name, and the hours that their clocks skip. They are files of the package, because many machines have no time zone database."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cdk_sglang.checks import did_you_mean
 
 _DATA: Final = Path(__file__).parent / "data"
 _OFFSET: Final = re.compile(r"^[A-Za-z]*[+-]?\d")
-"""Such as UTC+2, +02:00 and CET-1CEST, whose nearest names are those of other hours."""
+"""Offsets such as UTC+2, +02:00 and CET-1CEST; a suggestion of the most similar zone name would be a zone with another offset."""
 
 
 @cache
@@ -39,7 +39,7 @@ TimeZone = Annotated[str, AfterValidator(_known)]
 
 @dataclass(frozen=True, kw_only=True)
 class Skipped:
-    """Hours of one day that do not exist, since clocks go forward over them."""
+    """Hours of one day that do not exist because clocks go forward."""
 
     begins: dt.datetime
     ends: dt.datetime
