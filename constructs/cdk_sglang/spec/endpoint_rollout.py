@@ -28,7 +28,7 @@ _LOWEST_PERCENT: Final = {"canary": 1, "linear": 10, "rolling": BATCH_MIN_PERCEN
 class EndpointRollout(Spec):
     """How a new configuration reaches the instances of an endpoint.
 
-    While it exists, a second fleet needs as many additional instances as the endpoint has; `rolling` needs one batch. Create a rollout with
+    While it exists, a second fleet needs as many additional instances as the endpoint has; `rolling` needs one batch. Make one with
     `canary`, `linear`, `rolling` or `blue_green_all_at_once`.
     """
 

@@ -27,7 +27,7 @@ Timeout = Annotated[int, Field(ge=600, le=28800), OrToken]
 
 
 class BatchSize(Spec):
-    """How much one step replaces; create it with `percent` or `copies`."""
+    """How much one step replaces; make one with `percent` or `copies`."""
 
     # Without this, the JSON Schema would accept neither of them, or both.
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["percent"]}, {"required": ["copies"]}]})
