@@ -25,7 +25,7 @@ def place_problems(
     Args:
         region: Region of the environment, which must exist; None if the file names none.
         account: Its account; None if the file names none.
-        alarms: Where alarms notify.
+        alarms: Targets that alarms notify.
         endpoints: Endpoints by name.
     """
     for name, endpoint in endpoints.items():

@@ -100,7 +100,7 @@ class InferenceEndpoint(EndpointReferences, InvocableEndpoint):
             deployment is rolled back.
         metric_frequency_seconds: Interval at which utilisation metrics are published, in seconds or as a `Duration`; 60 by default. 10 costs
             more and reacts sooner.
-        alarms: Where alarms notify: a topic, a CDK action such as those of `aws_cloudwatch_actions`, `Alarms(...)` for several, or
+        alarms: Targets that alarms notify: a topic, a CDK action such as those of `aws_cloudwatch_actions`, `Alarms(...)` for several, or
             `NoAlarms(reason=...)`; by default nobody is notified, with a warning.
         idle_alarm: When idle GPUs raise an alarm; after three hours by default.
         nightly_stop: Hours during which nothing runs and nothing is paid for; never by default.

@@ -33,7 +33,7 @@ class EndpointOptions:
         inference_ami: AMI of the instances; None for the one that suits image and GPU.
         log_options: Retention, key and removal of log groups.
         metric_frequency_seconds: Interval at which utilisation metrics are published, in seconds.
-        alarms: Where alarms notify; None if unspecified.
+        alarms: Targets that alarms notify; None if unspecified.
         idle_alarm: When idle GPUs raise an alarm.
         verification: What is compared with the specification after a deployment.
         role: The author's own execution role; None for a new one.
