@@ -32,7 +32,7 @@ _OTHER_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 
 _IN_PLACE_OF: Final[Mapping[str, tuple[tuple[str, ...], str]]] = dict.fromkeys(
     ("cron", "cron_expression", "schedule", "schedule_expression"),
-    (("begins", "ends"), 'hours stand as days: [mon, tue, wed, thu, fri], begins: "08:00", ends: "18:00"'),
+    (("begins", "ends"), 'write hours as days: [mon, tue, wed, thu, fri], begins: "08:00", ends: "18:00"'),
 )
 """Keys of other programs that correspond to several keys here: those keys, and how to write them."""
 

@@ -78,7 +78,7 @@ def read_layers(path: Path, *, folder: Path, read: Reader) -> Layers:
         content = read(here)
         if not isinstance(content, dict):
             by = f"{layers[-1].path} extends it, and it" if layers else "it"
-            raise ConfigurationError([Problem(here, f"{by} holds no mapping of settings")])
+            raise ConfigurationError([Problem(here, f"{by} is not a mapping of settings")])
         layers.append(Layer(path=here, content={key: value for key, value in content.items() if key != EXTENDS}))
         here = _below(content[EXTENDS], here, folder, layers) if EXTENDS in content else None
     return Layers(files=tuple(layers))
@@ -91,17 +91,17 @@ def _below(name: object, path: Path, folder: Path, layers: list[Layer]) -> Path:
         return ConfigurationError([Problem(EXTENDS, text, file=str(path))])
 
     if not isinstance(name, str) or not name:
-        raise refuse(f"{name!r} is no file's name; use for example base.yaml")
+        raise refuse(f"{name!r} is not a file name; use for example base.yaml")
     below = folder / name
     if Path(name).is_absolute() or ".." in Path(name).parts:
-        raise refuse(f"{name!r} leads out of {folder}; keep the file below it")
+        raise refuse(f"{name!r} is outside of {folder}; move the file into it")
     if not below.is_file():
         there = sorted(str(file.relative_to(folder)) for file in folder.rglob("*.yaml") if file != path)
         raise refuse(f"no such file: {below}; there are {', '.join(there) or 'none'}")
     if below in [layer.path for layer in layers]:
-        raise refuse(f"{name!r} leads back to a file that extends this one; break the circle")
+        raise refuse(f"{name!r} extends a file that extends this one; break the cycle")
     if len(layers) == _LEVELS_MAX:
-        raise refuse(f"more than {_LEVELS_MAX} files on end; extend fewer")
+        raise refuse(f"more than {_LEVELS_MAX} files extend each other in a row; use fewer")
     return below
 
 

@@ -165,11 +165,14 @@ def _checked(content: object) -> Environment:
 
 
 _PARSER_WORDS: Final = (
-    ("found character '\\t' that cannot start any token", "a tab stands where spaces are expected; indent with spaces"),
+    (
+        "found character '\\t' that cannot start any token",
+        "a tab is used where spaces are expected; indent with spaces",
+    ),
     ("that cannot start any token", "begins no value of YAML; put the value in quotes"),
     (
         "could not determine a constructor for the tag",
-        "is a tag, which these files do not have; remove it, or put the value in quotes",
+        "is a YAML tag, which these files do not support; remove it, or put the value in quotes",
     ),
     ("a mapping is no key", "a mapping is no key; fill in the template's braces first, or put the value in quotes"),
     (
@@ -184,7 +187,7 @@ _PARSER_WORDS: Final = (
     ("unexpected end of stream", "the file ends before a quote is closed; close it"),
     (
         "mapping values are not allowed",
-        "a colon stands where no key can be; indent the line like its neighbours, or put the value in quotes",
+        "a colon follows text that cannot be a key; indent the line like its neighbours, or put the value in quotes",
     ),
 )
 """Plain-language replacements for PyYAML's messages, by a part of the message."""
@@ -213,7 +216,7 @@ def _with_place(error: yaml.MarkedYAMLError) -> str:
         _STRUCTURE
     ):  # such as "expected a single document in the stream", "but found another document"
         advice = next(
-            (advice for words, advice in _ADVICE.items() if words in f"{within} {text}"), "write it otherwise"
+            (advice for words, advice in _ADVICE.items() if words in f"{within} {text}"), "write it differently"
         )
         return place + f"{within} {text}".strip() + f"; {advice}"
     return f"{place}{text} {within}{begin}; check indentation, quotes and brackets up to there"
@@ -292,7 +295,7 @@ def _count(node: yaml.Node, counted: dict[int, int], *, within: set[int]) -> int
         ConfigurationError: There are too many nodes, or a node contains itself.
     """
     if id(node) in within:
-        problem = "an alias is a part of what it stands for; write that out"
+        problem = "an alias is part of the value that it refers to; write the value out"
         raise ConfigurationError([Problem(f"line {node.start_mark.line + 1}", problem)])
     if id(node) not in counted:
         value = node.value if isinstance(node, yaml.SequenceNode | yaml.MappingNode) else ()

@@ -78,7 +78,7 @@ def _uri_mistakes(uri: str) -> list[str]:
 def _key_mistakes(key: str) -> list[str]:
     if not key.endswith(ARCHIVE_SUFFIX):
         return [
-            f"{key!r} does not end in {ARCHIVE_SUFFIX}, as SageMaker wants; make one with `cdk-sglang adapters pack`"
+            f"{key!r} does not end in {ARCHIVE_SUFFIX}, as SageMaker requires; make one with `cdk-sglang adapters pack`"
         ]
     mistake = empty_part(key) or (None if is_text_token(key) else odd_signs(key))
     return [] if mistake is None else [mistake]

@@ -14,7 +14,7 @@ _REASON_MAX_LENGTH: Final = 500
 def _reason(text: str) -> str:
     reason = text.strip()
     if not reason:
-        raise ValueError("no reason given; say why nobody is to be told, or give a topic")
+        raise ValueError("no reason given; say why nobody is notified, or give a topic")
     if len(reason) > _REASON_MAX_LENGTH:
         raise ValueError(f"has {len(reason)} characters; use {_REASON_MAX_LENGTH} or fewer")
     return reason

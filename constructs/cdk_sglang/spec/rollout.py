@@ -203,5 +203,5 @@ def timeout_problems(timeout: int | None, wait: int, *, steps: int, last_wait: i
     waits = wait * steps + last_wait
     if timeout > waits:
         return []
-    text = f"{timeout} is not above the {waits} s that its steps wait; raise it, wait less, or take bigger steps"
+    text = f"{timeout} is not above the {waits} s that its steps wait; raise it, shorten the waits, or use larger steps"
     return [Problem("timeout_seconds", text)]

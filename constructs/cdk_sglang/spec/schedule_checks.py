@@ -20,7 +20,7 @@ def window_problems(windows: Mapping[str, Window], own: Bounds) -> list[Problem]
     for name, window in windows.items():
         low, high = window.bounds(own)
         if high < low:
-            text = f"min_copies {low} is above max_copies {high}, which the component brings; give both here"
+            text = f"min_copies {low} is above the component's max_copies {high}; give both here"
             problems.append(Problem(name, text))
     names = list(windows)
     for index, first in enumerate(names):

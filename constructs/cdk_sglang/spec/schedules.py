@@ -58,7 +58,7 @@ def _days(value: object) -> object:
     meant = [day for one in entries for day in _range(one)]
     if not meant:
         return value
-    raise ValueError(f"{written(value)} is no list of days; write [{', '.join(dict.fromkeys(meant))}]")
+    raise ValueError(f"{written(value)} is not a list of days; write [{', '.join(dict.fromkeys(meant))}]")
 
 
 def _range(text: object) -> tuple[Day, ...]:

@@ -50,7 +50,7 @@ class Slo(Spec):
         problems = []
         if all(getattr(self, name) is None for name in _OBJECTIVES):
             problems.append(
-                Problem("", f"promises nothing; give at least one of {', '.join(_OBJECTIVES)}, or leave the slo out")
+                Problem("", f"has no objective; give at least one of {', '.join(_OBJECTIVES)}, or leave the slo out")
             )
         if self.within_percent is not None and not self.has_latency:
             problems.append(

@@ -52,14 +52,14 @@ def _dataset(value: str) -> str:
 def _scrub(value: str) -> str:
     if not _SCRUB.fullmatch(value):
         raise ValueError(
-            f"{value!r} is no ARN of a Lambda function; write arn:aws:lambda:<Region>:<account>:function:<name>"
+            f"{value!r} is not the ARN of a Lambda function; write arn:aws:lambda:<Region>:<account>:function:<name>"
         )
     return value
 
 
 def _ascending(values: tuple[int, ...]) -> tuple[int, ...]:
     if list(values) != sorted(set(values)):
-        raise ValueError(f"{list(values)} does not ascend; list each step once, from the least to the most")
+        raise ValueError(f"{list(values)} is not in ascending order; list each step once, from lowest to highest")
     return values
 
 
@@ -122,7 +122,7 @@ class Retrain(Spec):
     @model_validator(mode="after")
     def _says_when(self) -> Self:
         if self.every_days is None and not self.on_alarm:
-            raise ValueError("says neither when nor why; give every_days, or on_alarm: true, or leave retrain out")
+            raise ValueError("has no trigger; give every_days, or on_alarm: true, or leave retrain out")
         return self
 
 

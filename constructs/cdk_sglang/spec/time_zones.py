@@ -27,7 +27,7 @@ def time_zones() -> frozenset[str]:
 def _known(zone: str) -> str:
     if zone not in time_zones():
         if _OFFSET.search(zone):
-            text = f"{zone!r} is an offset, which knows no summer time; use a place of the IANA database, such as Europe/Berlin, or UTC"
+            text = f"{zone!r} is an offset, which has no daylight saving time; use a name from the IANA database, such as Europe/Berlin, or UTC"
             raise ValueError(text)
         raise ValueError(f"unknown time zone {zone!r}; {did_you_mean(zone, time_zones())}, as in the IANA database")
     return zone

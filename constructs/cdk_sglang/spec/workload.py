@@ -34,7 +34,7 @@ ComponentPath = Annotated[
 
 def _ascending(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if list(values) != sorted(set(values)):
-        raise ValueError(f"{list(values)} does not ascend; list each step once, from the least to the most")
+        raise ValueError(f"{list(values)} is not in ascending order; list each step once, from lowest to highest")
     return values
 
 
@@ -58,7 +58,7 @@ Rates = Annotated[
 def _s3_file(value: str) -> str:
     place = place_of(value)
     if place is None or not place.key or place.key.endswith("/"):
-        raise ValueError(f"{value!r} is no file in S3; write s3://bucket/folder/file.jsonl")
+        raise ValueError(f"{value!r} is not a file in S3; write s3://bucket/folder/file.jsonl")
     wrong = empty_part(place.key)
     if wrong is not None:
         raise ValueError(wrong)
@@ -191,9 +191,9 @@ class Workload(Spec):
 def _load_problems(workload: Workload) -> list[Problem]:
     problems = []
     if workload.concurrency is not None and workload.request_rate is not None:
-        problems.append(Problem("request_rate", "goes instead of concurrency; give one of the two"))
+        problems.append(Problem("request_rate", "replaces concurrency; give only one of them"))
     if workload.requests is not None and workload.seconds is not None:
-        problems.append(Problem("seconds", "goes instead of requests; give one of the two"))
+        problems.append(Problem("seconds", "replaces requests; give only one of them"))
     if workload.request_rate is None:
         problems += [
             Problem(name, "goes with request_rate; give request_rate, or leave it out")
@@ -231,7 +231,7 @@ def _prompt_problems(workload: Workload) -> list[Problem]:
         problems.append(
             Problem(
                 "shared_prefix.tokens",
-                f"{prefix.tokens} leaves nothing of {workload.input_tokens:g} input_tokens to the request itself; use fewer",
+                f"{prefix.tokens} leaves none of the {workload.input_tokens:g} input_tokens for the request itself; use fewer",
             )
         )
     return problems

@@ -149,7 +149,7 @@ ROLLING = ComponentRollout.rolling
         ),
         (
             {"copies": 4, "rollout": ROLLING(max_batch=BatchSize.copies(1), wait_seconds=300, timeout_seconds=1200)},
-            "llama.rollout.timeout_seconds: 1200 is not above the 1200 s that its steps wait; raise it, wait less, or take bigger steps",
+            "llama.rollout.timeout_seconds: 1200 is not above the 1200 s that its steps wait; raise it, shorten the waits, or use larger steps",
         ),
     ],
 )

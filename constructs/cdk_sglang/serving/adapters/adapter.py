@@ -237,7 +237,7 @@ def lora_problems(path: str, server: SglangOptions, image_kind: ImageKind) -> li
         problems.append(
             Problem(
                 path,
-                f"server.attn_dp_size is {server.attn_dp_size}, with which SGLang takes pinned adapters alone; use 1",
+                f"server.attn_dp_size is {server.attn_dp_size}, with which SGLang accepts only pinned adapters; use 1",
             )
         )
     return problems
@@ -264,7 +264,7 @@ def _config_problems(base: BaseComponent, path: str, config: AdapterConfig, base
             Problem(
                 path,
                 f"was trained on {trained}, the component serves {base.model}; "
-                f"an adapter fits its own base model alone. If they are the same weights, say so with base_model: {trained}",
+                f"an adapter fits only its own base model. If the weights are the same, set base_model: {trained}",
             )
         )
     return problems

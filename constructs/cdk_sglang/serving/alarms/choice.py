@@ -46,7 +46,7 @@ class Alarms:
 
     def __post_init__(self) -> None:
         if self.topic is None and not self.actions:
-            text = "nobody is told; give topic or actions, or say why not: NoAlarms(reason=...)"
+            text = "nobody is notified; give topic or actions, or say why not: NoAlarms(reason=...)"
             raise ConfigurationError([Problem("Alarms.topic", text)])
 
     @property

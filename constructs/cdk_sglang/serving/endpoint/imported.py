@@ -245,7 +245,7 @@ def endpoint_of_arn(
                 f"{construct_id}.endpoint_arn",
                 "must be known at synth, got a token; use from_endpoint_name(...), whose name may be one"
                 if is_token(endpoint_arn)
-                else f"{endpoint_arn!r} is no ARN of an endpoint; give one such as "
+                else f"{endpoint_arn!r} is not the ARN of an endpoint; give one such as "
                 "arn:aws:sagemaker:us-east-1:111122223333:endpoint/chat",
             )
         ]

@@ -48,7 +48,7 @@ def days_of(path: str, retention: int | logs.RetentionDays) -> int:
         return retention
     if retention is logs.RetentionDays.INFINITE:
         raise ConfigurationError(
-            [Problem(path, "INFINITE is not allowed, logs have an end here; use up to TEN_YEARS (3653)")]
+            [Problem(path, "INFINITE is not allowed, retention must be limited; use up to TEN_YEARS (3653)")]
         )
     return next(days for days, name in _RETENTION.items() if name is retention)
 
