@@ -198,7 +198,7 @@ class EndpointRollout(Spec):
         problems = [problem.under("alarms") for problem in self.alarms.problems(may_be_zero=min_instances == 0)]
         if self.percent is not None and (min_instances or 0) < FEWEST_TO_SPLIT:
             text = (
-                f"{self.percent}% of 1 instance is no instance, and the endpoint may have 1 when an update comes; "
+                f"{self.percent}% of 1 instance is less than one instance, and the endpoint may have 1 when an update comes; "
                 "raise min_instances to 2 or more, or move all traffic at once"
             )
             problems.append(Problem("percent", text))

@@ -169,7 +169,7 @@ class ComponentRollout(Spec):
             if fewest >= FEWEST_TO_SPLIT:
                 return []
             text = (
-                f"{size.text} of 1 copy is no copy, and the component may have 1 when an update comes; "
+                f"{size.text} of 1 copy is less than one copy, and the component may have 1 when an update comes; "
                 "give it 2 or more copies at least, or leave the rollout out: SageMaker then starts the new copy before the old one goes"
             )
             return [Problem("max_batch", text)]

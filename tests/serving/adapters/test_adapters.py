@@ -286,13 +286,13 @@ def test_the_default_name_is_the_same_whether_it_is_given_or_not() -> None:
         (
             "Prod-Chat-Llama",
             (
-                "adapter name 'Prod-Chat-Llama' is that of component Fleet/Chat/llama too; names are one for each account and Region: "
+                "adapter name 'Prod-Chat-Llama' is that of component Fleet/Chat/llama too; names are unique per account and Region: "
                 "rename one"
             ),
         ),
         (
             "taken",
-            "adapter name 'taken' is that of adapter Fleet/Chat/llama too; names are one for each account and Region: rename one",
+            "adapter name 'taken' is that of adapter Fleet/Chat/llama too; names are unique per account and Region: rename one",
         ),
         (cdk.Fn.import_value("Name"), "the adapter name must be known at synth, got a token; give a literal string"),
     ],

@@ -68,7 +68,7 @@ class TakenNames:
             problems.append(
                 Problem(
                     path,
-                    f"{what} name {name!r} is that of {owner.what} {owner.path} too; names are one for each account and Region: rename one",
+                    f"{what} name {name!r} is that of {owner.what} {owner.path} too; names are unique per account and Region: rename one",
                 )
             )
         if what != "endpoint":
