@@ -128,7 +128,7 @@ def test_a_mistake_is_told_once_in_words_of_the_field(old: str, new: str, lines:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("a:\n  b: 1\n c: 2\n", ("line 3, column 2: this line is indented differently from those beside it; indent both alike (while parsing a block "
+        ("a:\n  b: 1\n c: 2\n", ("line 3, column 2: this line is indented differently from its neighbours; indent them alike (while parsing a block "
          "mapping that begins on line 1, column 1)")),
         ('{"a": 1', ("line 1, column 8: the file ends before a bracket or brace is closed; close it (while parsing a flow mapping that begins on line 1, "
          "column 1)")),

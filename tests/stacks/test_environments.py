@@ -244,7 +244,7 @@ def test_aliases_without_an_end_are_refused_at_once(text: str, problem: str) -> 
 def test_a_parsers_place_is_told_as_an_editor_counts() -> None:
     (problem,) = _problems("a:\n  b: 1\n c: 2\n")
     assert problem == (
-        "e.yaml: not YAML: line 3, column 2: this line is indented differently from those beside it; indent both alike (while parsing a block "
+        "e.yaml: not YAML: line 3, column 2: this line is indented differently from its neighbours; indent them alike (while parsing a block "
         "mapping that begins on line 1, column 1)"
     )
 

@@ -128,7 +128,7 @@ def test_too_many_files_on_end_are_refused(folder: Path) -> None:
 
 
 def test_text_without_a_folder_cannot_extend() -> None:
-    with pytest.raises(ConfigurationError, match="extends: is followed in files alone"):
+    with pytest.raises(ConfigurationError, match="extends: is supported only for an environment"):
         parse(f"extends: base.yaml\n{BASE}", source="text")
 
 

@@ -177,11 +177,11 @@ _PARSER_WORDS: Final = (
     ("a mapping is no key", "a mapping is no key; fill in the template's braces first, or put the value in quotes"),
     (
         "expected <block end>, but found '<block mapping start>'",
-        "this line is indented differently from those beside it; indent both alike",
+        "this line is indented differently from its neighbours; indent them alike",
     ),
     (
         "expected <block end>, but found '<block sequence start>'",
-        "this line is indented differently from those beside it; indent both alike",
+        "this line is indented differently from its neighbours; indent them alike",
     ),
     ("but got '<stream end>'", "the file ends before a bracket or brace is closed; close it"),
     ("unexpected end of stream", "the file ends before a quote is closed; close it"),

@@ -144,7 +144,7 @@ class Environment(Settings):
 
     def _extends_problems(self) -> Iterator[Problem]:
         if self.extends is not None:  # `load` has already merged the files and removed the key
-            yield Problem(EXTENDS, "is followed in files alone, by the name of the environment")
+            yield Problem(EXTENDS, "is supported only for an environment that is loaded by its name")
 
     def _region_problems(self) -> Iterator[Problem]:
         if self.region is not None and (unknown := unknown_region(self.region)) is not None:
@@ -165,7 +165,7 @@ class Environment(Settings):
         first_keys: dict[str, str] = {}
         for key in self.tags:  # IAM's are: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html (read 2026-11)
             if key.lower() in first_keys:
-                text = f"differs from {first_keys[key.lower()]!r} by case alone, which IAM refuses; keep one"
+                text = f"differs from {first_keys[key.lower()]!r} only by case, which IAM refuses; keep one"
                 yield Problem(f"tags.{key}", text)
             first_keys.setdefault(key.lower(), key)
 

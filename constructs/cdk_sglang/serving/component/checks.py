@@ -63,7 +63,7 @@ def draft_problems(endpoint: EndpointContext, plan: ResolvedComponent, model: Mo
         problems.append(
             Problem(
                 path,
-                "is promoted by a parameter of its stack, which nobody but the parent sets in a nested stack; use a stack of its own",
+                "is promoted by a parameter of its stack, which only the parent sets in a nested stack; use a stack of its own",
             )
         )
     return problems

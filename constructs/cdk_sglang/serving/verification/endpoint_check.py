@@ -1,6 +1,6 @@
 """A deployment is complete when the specified configuration is live and answers, not when CloudFormation reports success.
 
-SageMaker can roll back an update without an error, and CloudFormation then continues as if it had succeeded (docs/adr/0030).
+SageMaker can roll back an update without an error, and CloudFormation then goes on as if it had worked (docs/adr/0030).
 """
 
 from __future__ import annotations
