@@ -1,4 +1,4 @@
-"""Composition root: one environment in (`-c env=<name>`), its stacks out."""
+"""Composition root: creates the stacks of one environment (`-c env=<name>`)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    # Before CDK is loaded, which takes a second: Ctrl-C ends a synthesis at once, and without a traceback.
+    # Before CDK is loaded, which takes a second: Ctrl-C then ends a synth at once, without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # Traces of CDK's lead into the process that jsii starts, and name no line of this app.
+    # CDK's stack traces point into the process that jsii starts, and name no line of this app.
     os.environ.setdefault("CDK_DISABLE_STACK_TRACE", "1")
 
 import aws_cdk as cdk
@@ -27,9 +27,9 @@ from stacks.report import print_fleet, write_plan
 
 
 def main() -> int:
-    """Synthesise the environment of the context value `env` (`local` by default): a name in the folder `environments`, or a file's path.
+    """Synthesise the environment that the context value `env` names (`local` by default): a name in the folder `environments`, or a file path.
 
-    Models, prices and measurements of the user's own are read from the same folder.
+    The user's own models, prices and measurements are read from the same folder.
     """
     app = cdk.App(context=cdk_json_context())
     context_folder = app.node.try_get_context("environments")

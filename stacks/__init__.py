@@ -1,1 +1,1 @@
-"""The app's stacks: composition and wiring only; what an environment says is read and planned by `cdk_sglang.environments`."""
+"""The app's stacks: composition and wiring only; `cdk_sglang.environments` reads and plans environments."""

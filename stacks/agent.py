@@ -35,11 +35,11 @@ from stacks.network import endpoint_network
 from stacks.options import StackOptions
 
 _WAKE_SECONDS: Final = 900
-"""A component that sleeps has a copy again in minutes; after this the agent says that it is not there."""
+"""A component at zero copies has a copy again within minutes; after this time the agent reports that it is unavailable."""
 
 
 class AgentStack(cdk.Stack):
-    """Runtime, gateway with tools, memory and MLflow app, as far as the environment asks for them.
+    """Runtime, gateway with tools, memory and MLflow app, each if the environment enables it.
 
     Args:
         scope: The app, or a stage of one.
@@ -49,7 +49,7 @@ class AgentStack(cdk.Stack):
         **options: Options of the stack.
 
     Raises:
-        ConfigurationError: Everything wrong with the agent, with paths as in the settings file.
+        ConfigurationError: The agent has problems; lists all of them, with paths as in the settings file.
     """
 
     def __init__(
@@ -80,13 +80,13 @@ class AgentStack(cdk.Stack):
         return ssm.StringParameter.value_for_string_parameter(self, parameter_name(self._environment, value))
 
     def _problems(self) -> list[Problem]:
-        """Return what is wrong before anything is made."""
+        """Return all problems before any resource is created."""
         agent, environment = self._agent, self._environment
         resource_names = {"runtime": names.runtime_name(environment)}
         resource_names |= {"gateway": names.gateway_name(environment)} if agent.tools.any else {}
         resource_names |= {"memory": names.memory_name(environment)} if agent.memory.enabled else {}
         problems = names.name_problems(resource_names, "agent")
-        if not cdk.Token.is_unresolved(self.region):  # of the CDK CLI, where the file names none
+        if not cdk.Token.is_unresolved(self.region):  # the CDK CLI's Region if the file names none
             problems += agent_region_problems(agent, self.region)
         if agent.container is None:
             problems += _problems_of("agent.code", lambda: self._code(agent).sources())
@@ -96,7 +96,7 @@ class AgentStack(cdk.Stack):
         return problems
 
     def _tell_zones(self) -> None:
-        """Tell which Availability Zones a runtime may join: their names differ by account, so synth cannot compare."""
+        """Report which Availability Zones a runtime may join: their names differ by account, so synth cannot compare them."""
         zones = agentcore_zone_ids(self.region)
         if self._agent.network == "vpc" and zones:
             cdk.Annotations.of(self).add_info(
@@ -190,7 +190,7 @@ class AgentStack(cdk.Stack):
         )
 
     def _watch(self, agent: AgentRuntime, gateway: ToolGateway | None, memory: AgentMemory | None) -> None:
-        """Draw the agent's metrics, and alarm on turns that fail, as far as the environment asks for it."""
+        """Create the dashboard of the agent's metrics and the alarm on failed turns, each if the environment enables it."""
         metrics = AgentMetrics(
             runtime_name=names.runtime_name(self._environment),
             runtime_arn=agent.runtime.agent_runtime_arn,

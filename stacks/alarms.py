@@ -1,4 +1,4 @@
-"""Alarms of one endpoint: a stack of its own, so that a hundred components stay within what a stack may hold."""
+"""Alarms of one endpoint, in a separate stack, so that a hundred components stay within the limits of a stack."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class AlarmsStack(cdk.Stack):
         environment: Name of the environment.
         endpoint: The endpoint, with its plan.
         settings: The environment.
-        serving_stack: Name of the stack that deploys the endpoint; while it changes, nobody is paged.
+        serving_stack: Name of the stack that deploys the endpoint; while it is being updated, nobody is paged.
         **options: Options of the stack.
 
     Raises:
-        ConfigurationError: A promise cannot be watched, with its path as in the settings file.
+        ConfigurationError: An objective cannot be monitored; with its path as in the settings file.
     """
 
     def __init__(
@@ -77,12 +77,12 @@ class AlarmsStack(cdk.Stack):
 
 
 def alarm_choice(stack: cdk.Stack, environment: str, alarms: AlarmSettings) -> Alarms | NoAlarms:
-    """Return whom the alarms of an environment notify, or why nobody.
+    """Return the targets that the alarms of an environment notify, or the reason why they notify nobody.
 
     Args:
         stack: The stack of the alarms.
         environment: Name of the environment.
-        alarms: What it says of alarms.
+        alarms: Its alarm settings.
     """
     if alarms.none is not None:
         return NoAlarms(reason=alarms.none)
@@ -97,7 +97,7 @@ def alarm_choice(stack: cdk.Stack, environment: str, alarms: AlarmSettings) -> A
 
 
 def _in_file(problem: Problem, endpoint: str) -> Problem:
-    """Return a problem of the library with its place in the settings file: whom alarms notify is said once for all endpoints."""
+    """Return a problem of the library with its path in the settings file, which sets the targets of alarms once for all endpoints."""
     inner = problem.inside(_ID)
     if inner.path.startswith("alarms."):
         return Problem(inner.path.replace("page_topic", "page"), inner.text)

@@ -1,4 +1,4 @@
-"""What every synth is checked against besides CDK's own validation: rule packs and rules of ours, offline."""
+"""Checks of every synth in addition to CDK's own validation: rule packs and the project's own rules, offline."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ GUARD_RULES: Final = Path(__file__).with_name("rules.guard")
 def add_checks(app: cdk.App) -> None:
     """Add cdk-nag's four packs and the project's own Guard rules to the app's validation.
 
-    With `cdk synth --no-validation` (or CDK_VALIDATION=false) nothing is added: the switch would otherwise silence only the
-    validation that CDK adds by itself.
+    With `cdk synth --no-validation` (or CDK_VALIDATION=false) nothing is added: the switch would otherwise disable only the
+    validation that CDK itself adds.
     """
     if os.environ.get("CDK_VALIDATION") == "false":
         return
@@ -26,7 +26,7 @@ def add_checks(app: cdk.App) -> None:
 def cloudformation_validation() -> cdk.CloudFormationValidatePlugin:
     """Return CDK's own validation with the project's Guard rules.
 
-    An explicit plugin takes the place of the one CDK adds by itself, whose rules it includes; so nothing runs twice.
+    An explicit plugin replaces the one that CDK itself adds, and includes its rules, so nothing runs twice.
     """
     rules = cdk.ValidationRuleSource(name=GUARD_RULES.name, content=GUARD_RULES.read_text(encoding="utf-8"))
     return cdk.CloudFormationValidatePlugin(guard_rules=[rules])

@@ -1,4 +1,4 @@
-"""What goes with a stack: `data: {on_delete: destroy}` deletes buckets, which must be empty."""
+"""Deletion of buckets with their stack: `data: {on_delete: destroy}` deletes buckets, which must first be emptied."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from cdk_sglang.serving.shared.log_options import LogOptions
 
 
 def empty_buckets(stack: cdk.Stack, *, retention_days: int) -> None:
-    """Have every bucket of a stack emptied before it is deleted, where deleting the stack deletes it.
+    """Empty every bucket that is deleted with a stack before it is deleted.
 
     Args:
         stack: The stack, with everything in it.
-        retention_days: Days that logs of the function are kept; they go with the stack.
+        retention_days: Days that logs of the function are kept; they are deleted with the stack.
     """
     buckets = [construct for construct in stack.node.find_all() if isinstance(construct, s3.Bucket)]
     key = next((bucket.encryption_key for bucket in buckets if bucket.encryption_key is not None), None)

@@ -1,4 +1,4 @@
-"""An environment as an app: one foundation, for each endpoint one stack that serves and one of alarms, and what shows them."""
+"""An environment as an app: one foundation stack, one serving stack and one alarms stack per endpoint, and the stacks that monitor them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from stacks.watching import add_watching
 
 @dataclass(frozen=True, kw_only=True)
 class Fleet:
-    """The stacks of an environment, and what they were made from.
+    """The stacks of an environment, and the resolved environment that they were created from.
 
     Attributes:
         stacks: One stack for each endpoint.
@@ -45,14 +45,14 @@ def add_fleet(
     Args:
         app: The CDK app, or a stage of one.
         name: Name of the environment.
-        settings: What it asks for.
-        source: The file it came from; begins every problem's line.
-        env: Account and Region, where known.
-        own: Models and prices of the user's own.
+        settings: Its settings.
+        source: The file that it was read from; prefix of every problem's line.
+        env: Account and Region, if known.
+        own: The user's own models and prices.
 
     Raises:
-        PlanRefusedError: Nothing of the settings is wrong, and the plan says no: it does not fit, is too slow or costs too much.
-        ConfigurationError: Everything that is wrong in any endpoint, before anything is written.
+        PlanRefusedError: The settings are valid, but the plan rejects them: they do not fit, are too slow or cost too much.
+        ConfigurationError: The settings have problems; lists those of all endpoints, before anything is written.
     """
     raise_if_any(problem.in_file(source) for problem in environment_name_problems(name))
     resolved = resolve_fleet(settings, name=name, own=own, region=env.region)
@@ -125,7 +125,7 @@ def _add_drafts(
     serving: Mapping[str, ServingStack],
     env: cdk.Environment,
 ) -> list[Problem]:
-    """Add the stack of the drafts, if any component has one, and say why a draft cannot be."""
+    """Add the stack of the drafts, if any component has one, and return the problems of the drafts."""
     components = (one for endpoint in settings.endpoints.values() for one in endpoint.components.values())
     if all(component.speculative is None for component in components):
         return []
@@ -143,7 +143,7 @@ def _add_drafts(
         )
     except ConfigurationError as error:
         return list(error.problems)
-    for endpoint in serving.values():  # whose roles it reads
+    for endpoint in serving.values():  # it reads their roles
         stack.add_stack_dependency(endpoint)
     return []
 
@@ -157,7 +157,7 @@ def _add_agent(
     serving: Mapping[str, ServingStack],
     env: cdk.Environment,
 ) -> list[Problem]:
-    """Add the agent, where there is one; return what is wrong with it."""
+    """Add the agent, if there is one, and return its problems."""
     if not settings.agent.enabled or settings.agent.component is None:
         return []
     from stacks.agent import AgentStack
@@ -170,6 +170,6 @@ def _add_agent(
         return list(error.problems)
     agent.add_stack_dependency(foundation)
     endpoint = settings.agent.component.partition("/")[0]
-    if endpoint in serving:  # so that its first question finds a model
+    if endpoint in serving:  # so that its first request finds a model
         agent.add_stack_dependency(serving[endpoint])
     return []

@@ -1,4 +1,4 @@
-"""What outlives deployments: network, key, buckets and the image repository of one environment."""
+"""Resources that outlive deployments: network, key, buckets and the image repository of one environment."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ _ZONES: Final = 2
 _INTERFACE_ENDPOINTS: Final = {
     "SagemakerRuntime": ec2.InterfaceVpcEndpointAwsService.SAGEMAKER_RUNTIME,  # callers inside the VPC
     "SagemakerApi": ec2.InterfaceVpcEndpointAwsService.SAGEMAKER_API,  # describing and updating from inside
-    "Logs": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,  # for what else runs in the VPC
+    "Logs": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,  # for other workloads in the VPC
 }
 _AGENT_ENDPOINTS: Final = {
     "AgentcoreGateway": ec2.InterfaceVpcEndpointAwsService.BEDROCK_AGENTCORE_GATEWAY,  # tools
     "Agentcore": ec2.InterfaceVpcEndpointAwsService.BEDROCK_AGENTCORE,  # memory
     "Xray": ec2.InterfaceVpcEndpointAwsService.XRAY,  # traces
 }
-"""For an agent in the VPC, which has no route beyond."""
+"""For an agent in the VPC, which has no route to the internet."""
 _NO_SECOND_COPY: Final = (
     "weights can be fetched again from where they came; a second copy of terabytes is the owner's choice, not a default"
 )
@@ -63,7 +63,7 @@ _FIRST_ZONES: Final = (
 
 
 class FoundationStack(cdk.Stack):
-    """Everything an environment keeps: deleting it leaves weights, images, keys and logs where they are, unless told otherwise."""
+    """The resources that an environment keeps: deleting the stack retains weights, images, keys and logs, unless configured otherwise."""
 
     def __init__(
         self,
@@ -77,9 +77,9 @@ class FoundationStack(cdk.Stack):
         self._zones = settings.network.availability_zones
         super().__init__(scope, construct_id, **options)
         self._environment = environment
-        # Kept also when a first deployment fails: buckets, since one that has got an object cannot be deleted, which would end in
-        # ROLLBACK_FAILED; the key, since what is kept is encrypted with it; logs, since they say why. CloudFormation names them, so none is in
-        # the way of the next try. What has a name of its own would be: `kept_under_a_name`.
+        # These are also kept when a first deployment fails: buckets, because a bucket with an object cannot be deleted, which would end in
+        # ROLLBACK_FAILED; the key, because the retained data are encrypted with it; logs, because they show why. CloudFormation generates their
+        # names, so they do not conflict with the next attempt. Resources with explicit names would: `kept_under_a_name`.
         self._removal = cdk.RemovalPolicy.DESTROY if settings.data.on_delete == "destroy" else cdk.RemovalPolicy.RETAIN
         self._retention = retention_of(settings.data.log_retention_days)
         self.key = self._build_key()
@@ -96,9 +96,9 @@ class FoundationStack(cdk.Stack):
 
     @property
     def availability_zones(self) -> list[str]:
-        """Zones of the VPC: those of the settings, else the first two of the Region as CloudFormation knows them.
+        """Zones of the VPC: those of the settings, else the first two of the Region, as CloudFormation returns them.
 
-        CDK's own answer is a lookup in the account, which synth must not make.
+        CDK's own implementation looks them up in the account, which synth must not do.
         """
         if self._zones is not None:
             return list(self._zones)
@@ -124,7 +124,7 @@ class FoundationStack(cdk.Stack):
 
     def _build_routes(self, settings: Environment) -> None:
         # Here rather than with one of the endpoints: a route names endpoints of several stacks, by names known at synth, and must
-        # not make one stack wait for another. While an endpoint is not there, a client passes it over.
+        # not make one stack depend on another. While an endpoint does not exist, a client skips it.
         problems: list[Problem] = []
         for name, targets in settings.routes.items():
             split = (target.partition("/") for target in targets)
@@ -147,7 +147,7 @@ class FoundationStack(cdk.Stack):
         raise_if_any(problems)
 
     def _build_topic(self) -> None:
-        # An encrypted topic takes alarms only when CloudWatch may use the key:
+        # An encrypted topic accepts alarms only if CloudWatch may use the key:
         # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
         cloudwatch = iam.ServicePrincipal("cloudwatch.amazonaws.com")
         here = {"StringEquals": {"aws:SourceAccount": self.account}}
@@ -212,8 +212,8 @@ class FoundationStack(cdk.Stack):
             encryption_key=self.key,
             removal_policy=kept_under_a_name(self._removal),
         )
-        # It goes on two occasions alone: with a first deployment that is rolled back, after which its images can be built again, and
-        # where the environment's data are to go. Neither may fail because of an image. CDK allows this with DESTROY alone.
+        # The repository is deleted in only two cases: if a first deployment is rolled back, after which its images can be built again, and
+        # if the environment's data are deleted. Neither may fail because of an image. CDK allows this only with DESTROY.
         resource = repository.node.default_child
         assert isinstance(resource, ecr.CfnRepository)
         resource.empty_on_delete = True
@@ -248,7 +248,7 @@ class FoundationStack(cdk.Stack):
             self._publish(f"Digest-{name}", name, build.image.digest)
 
     def _place_by_id(self, vpc: ec2.Vpc) -> None:
-        """Name the zones of the subnets by their ids, where the settings do: CDK's construct knows names alone."""
+        """Set the zones of the subnets by id, if the settings do so: CDK's construct supports only names."""
         for subnet, zone in zip(vpc.isolated_subnets, self._zones or (), strict=bool(self._zones)):
             if is_zone_id(zone):
                 resource = subnet.node.default_child

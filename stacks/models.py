@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 def builds_of(settings: Environment) -> dict[str, ImageBuild]:
-    """Return every image that the environment builds, once for each base, by the name of the value that publishes its digest."""
+    """Return every image that the environment builds, one per base, by the name of the parameter that publishes its digest."""
     images = [settings.image, *(endpoint.image for endpoint in settings.endpoints.values())]
     builds = [image.build for image in images if isinstance(image, Image) and image.build is not None]
-    builds.sort(key=lambda build: build.docker_hub_secret is not None)  # of one base, the build with credentials wins
+    builds.sort(key=lambda build: build.docker_hub_secret is not None)  # builds with credentials win
     return {digest_parameter(build.container_base): build for build in builds}
 
 
@@ -44,7 +44,7 @@ def model_source(scope: Construct, plan: ResolvedComponent, bucket: s3.IBucket |
     Args:
         scope: The stack.
         plan: The component.
-        bucket: The environment's weights bucket; None where nothing of the stack is in it.
+        bucket: The environment's weights bucket; None if nothing of the stack is in it.
     """
     model = plan.component.model
     token = secret_named(scope, f"{plan.name}-HubToken", model.token_secret)
@@ -58,16 +58,16 @@ def add_adapters(
     *,
     refused: Container[str] = (),
 ) -> None:
-    """Put a component's adapters on it.
+    """Add a component's adapters to it.
 
     Args:
         component: The component.
         adapters: Its adapters by name.
         bucket: The environment's weights bucket; None if nothing of the stack is in it.
-        refused: Names in SageMaker of adapters that are refused already; they are left out.
+        refused: Names in SageMaker of adapters that have already been refused; they are skipped.
 
     Raises:
-        ConfigurationError: Everything that is wrong with any of them.
+        ConfigurationError: Adapters have problems; lists those of all adapters.
     """
     problems: list[Problem] = []
     for name, adapter in adapters.items():
@@ -75,7 +75,7 @@ def add_adapters(
             continue
         try:
             source = AdapterSource(adapter, bucket=bucket)
-        except ConfigurationError as error:  # of the adapter's files, whose lines begin with the file
+        except ConfigurationError as error:  # about the adapter's files; these lines begin with the file
             problems += [Problem(f"{component.short_name}.adapters.{name}", line) for line in error.problems]
             continue
         try:
@@ -88,7 +88,7 @@ def add_adapters(
 def secret_named(
     scope: Construct, construct_id: str, name: str | None, *, kms_key: str | None = None
 ) -> secretsmanager.ISecret | None:
-    """Return a secret by name or ARN; None for none.
+    """Return a secret by name or ARN; None if there is none.
 
     Args:
         scope: The stack.

@@ -1,4 +1,4 @@
-"""The network of an environment as the stacks beside the foundation name it: by ids, which the foundation publishes where it makes them."""
+"""The network of an environment for stacks other than the foundation: by ids, which the foundation publishes if it creates the network."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What shows an environment's fleet: its dashboards, its logs, and, where asked, the account's OTel enrichment. Wiring only.
+"""Monitoring of an environment's fleet: its dashboards, its logs, and, if enabled, the account's OTel enrichment. Wiring only.
 
-Dashboards have a stack of their own, since those of a hundred components fill a template.
+Dashboards have a separate stack, because those of a hundred components fill a template.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class DashboardsStack(cdk.Stack):
 
 
 class EnrichmentStack(cdk.Stack):
-    """OTel enrichment of the account and Region, apart from what may be deleted with an environment.
+    """OTel enrichment of the account and Region, separate from stacks that may be deleted with an environment.
 
     Args:
         scope: The app, or a stage of one.
@@ -123,7 +123,7 @@ class EnrichmentStack(cdk.Stack):
 
 
 class TransactionSearchStack(cdk.Stack):
-    """Transaction Search of the account and Region, apart from what may be deleted with an environment.
+    """Transaction Search of the account and Region, separate from stacks that may be deleted with an environment.
 
     Args:
         scope: The app, or a stage of one.

@@ -1,4 +1,4 @@
-"""What every stack of an environment is given besides its settings."""
+"""Options that every stack of an environment gets in addition to its settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import aws_cdk as cdk
 
 
 class StackOptions(TypedDict, total=False):
-    """Passed on to `cdk.Stack`."""
+    """Options that are passed on to `cdk.Stack`."""
 
     stack_name: str
     env: cdk.Environment

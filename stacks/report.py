@@ -1,4 +1,4 @@
-"""What a synth leaves beside its templates (the plan), and what a person reads: who asks for which GPUs, and the plan."""
+"""The plan that a synth writes next to its templates, and the printed report: which components request which GPUs, and the plan."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _LAYOUTS: Final = (
     ("endpoint", "component", "copies", "GPUs asked", "GPUs available"),
     ("component", "copies", "GPUs asked", "GPUs available"),
 )
-"""Headings of the table of GPUs, for terminals of less and less room."""
+"""Headings of the table of GPUs, for terminals of decreasing width."""
 
 
 def write_plan(folder: Path, *, request: FleetRequest, plan: FleetPlan) -> None:
-    """Write plan.json, for CI, and plan.html, to look at, into the folder of the templates."""
+    """Write plan.json, for CI, and plan.html, for people, to the folder of the templates."""
     (folder / "plan.json").write_text(plan_json(plan), encoding="utf-8")
     (folder / "plan.html").write_text(plan_html(plan, request, docs=docs_folder(folder)), encoding="utf-8")
 
@@ -42,15 +42,15 @@ def print_fleet(
     templates: Sequence[str],
     page: Path,
 ) -> None:
-    """Print a row per component, with the GPUs its copies ask for and those its endpoint can have.
+    """Print a row per component, with the GPUs that its copies request and those that its endpoint can have.
 
     Args:
         console: Where to print.
         name: Name of the environment.
         endpoints: Its endpoints.
         plan: Its plan.
-        unplanned: Components whose model the catalogue does not know, so that nobody knows whether they fit.
-        templates: Paths of the templates written.
+        unplanned: Components whose model is not in the catalogue, so that it is unknown whether they fit.
+        templates: Paths of the written templates.
         page: Path of the plan's page.
     """
     rows = [row for endpoint in endpoints for row in _rows(endpoint)]

@@ -45,16 +45,16 @@ class ServingStack(cdk.Stack):
         scope: The app, or a stage of one.
         construct_id: Id of the stack.
         environment: Name of the environment.
-        plan: The endpoint, with every value resolved; a component with problems of its own is left out.
+        plan: The endpoint, with every value resolved; components with problems are omitted.
         settings: The environment.
-        refused: Names in SageMaker of components and adapters that are refused already; they are left out.
+        refused: Names in SageMaker of components and adapters that have already been refused; they are skipped.
         **options: Options of the stack.
 
     Attributes:
         endpoint: The endpoint.
 
     Raises:
-        ConfigurationError: Everything wrong with the endpoint and its components, with paths as in the settings file.
+        ConfigurationError: The endpoint or its components have problems; lists all of them, with paths as in the settings file.
     """
 
     def __init__(
@@ -97,10 +97,10 @@ class ServingStack(cdk.Stack):
         self._say_how_to_ask()
 
     def say_plan(self, digest: str) -> None:
-        """Put the digest of the endpoint's plan among the outputs.
+        """Add the digest of the endpoint's plan to the outputs.
 
         Args:
-            digest: As in plan.json.
+            digest: Digest as in plan.json.
         """
         description = "Digest of the plan that was deployed: digests in plan.json"
         cdk.CfnOutput(self, "PlanDigest", value=digest, description=description)
@@ -110,7 +110,7 @@ class ServingStack(cdk.Stack):
         for component in list(self.endpoint.components.values())[:1]:
             command = f'cdk-sglang ask --endpoint {name} --component {component.component_name} --region {self.region} "Hello"'
             cdk.CfnOutput(self, "Ask", value=command, description="Asks a question; wakes a component that sleeps")
-        if not self.region.startswith(("cn-", "us-gov-")):  # their consoles are elsewhere
+        if not self.region.startswith(("cn-", "us-gov-")):  # their consoles have other addresses
             link = f"https://{self.region}.console.aws.amazon.com/sagemaker/home?region={self.region}#/endpoints/{name}"
             cdk.CfnOutput(self, "Console", value=link, description="The endpoint in the console of AWS")
 
@@ -138,7 +138,7 @@ class ServingStack(cdk.Stack):
         )
 
     def _publish_role(self, name: str) -> None:
-        """Say which role the endpoint runs with: copies that a draft is measured on run with it too."""
+        """Publish the role that the endpoint runs with: copies that a draft is measured on also run with it."""
         ssm.StringParameter(
             self,
             "ExecutionRoleArn",
@@ -156,7 +156,7 @@ class ServingStack(cdk.Stack):
     def _image(self, image: Image) -> ServingImage:
         if image.dlc is not None:
             return ServingImage.from_dlc(SglangDlc(image.dlc), digest=image.digest)
-        if image.build is not None:  # by the foundation, once for all endpoints
+        if image.build is not None:  # the foundation builds it, once for all endpoints
             name, digest = self._read("images-repository"), self._read(digest_parameter(image.build.container_base))
         else:
             assert image.repository is not None
@@ -184,7 +184,7 @@ class ServingStack(cdk.Stack):
 
 @contextmanager
 def _under(path: str, *, collect: list[Problem]) -> Iterator[None]:
-    """Collect the problems that the library finds, with the place in the settings file before them."""
+    """Collect the problems that the library finds, prefixed with their path in the settings file."""
     try:
         yield
     except ConfigurationError as error:

@@ -1,4 +1,4 @@
-"""What the endpoints of an environment cost: wiring only."""
+"""Costs of the endpoints of an environment: wiring only."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ShowbackStack(cdk.Stack):
         environment: Name of the environment.
         settings: The environment.
         endpoints: Its endpoints.
-        prices: The user's own prices; the package's alone by default.
+        prices: The user's own prices; only the package's by default.
         **options: Options of the stack.
     """
 

@@ -1,4 +1,4 @@
-"""Drafts of an environment's components: trained or taken, measured, promoted. Wiring only."""
+"""Drafts of an environment's components: trained or supplied, measured, promoted. Wiring only."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from cdk_sglang.planning import ResolvedComponent, ResolvedEndpoint
 from stacks.options import StackOptions
 
 DRAFTS_MAX: Final = 7
-"""Pipelines of one stack: each has about 65 resources, of the 500 that a stack may have
+"""Maximum number of pipelines in one stack: each has about 65 of the 500 resources that a stack may have
 (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html, read 2026-11)."""
 _IN_FILE = {"alarms": "alarms.none", "enrichment": "observability.enrichment"}
-"""Keys of the file for arguments that the file gives once for all components."""
+"""Keys in the settings file for arguments that it sets once for all components."""
 
 
 class SpeculativeStack(cdk.Stack):
@@ -46,7 +46,7 @@ class SpeculativeStack(cdk.Stack):
         **options: Options of the stack.
 
     Raises:
-        ConfigurationError: A pipeline cannot be made, with its path as in the settings file.
+        ConfigurationError: A pipeline cannot be created; with its path as in the settings file.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ def _too_many(endpoints: Mapping[str, ResolvedEndpoint]) -> list[Problem]:
 
 
 def _in_file(problem: Problem, path: str) -> Problem:
-    """Return a problem of the library with its place in the settings file."""
+    """Return a problem of the library with its path in the settings file."""
     if problem.path in _IN_FILE:
         return Problem(_IN_FILE[problem.path], f"{problem.text} (for {path})")
     return problem.under(path)

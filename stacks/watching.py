@@ -1,4 +1,4 @@
-"""Stacks that watch a fleet: alarms of each endpoint, logs, dashboards, costs, and settings of the account that they rely on."""
+"""Stacks that monitor a fleet: alarms of each endpoint, logs, dashboards, costs, and the account settings that they rely on."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from stacks.observability import DashboardsStack, EnrichmentStack, Observability
 
 @dataclass(frozen=True, kw_only=True)
 class Watching:
-    """What watches a fleet.
+    """Stacks that monitor a fleet, and their problems.
 
     Attributes:
         alarms: One stack of alarms for each endpoint.
-        problems: Why something cannot be watched, with paths as in the settings file.
+        problems: Reasons why something cannot be monitored, with paths as in the settings file.
     """
 
     alarms: list[AlarmsStack] = field(default_factory=list)
@@ -42,18 +42,18 @@ def add_watching(
     env: cdk.Environment,
     prices: PriceTable | None = None,
 ) -> Watching:
-    """Add every stack that watches the endpoints of an environment.
+    """Add every stack that monitors the endpoints of an environment.
 
     Args:
         app: The CDK app, or a stage of one.
         name: Name of the environment.
-        settings: What it asks for.
+        settings: Its settings.
         resolved: The environment, with every value resolved, and its plan.
         foundation: Stack with the key and the topic.
-        serving: Stacks of the endpoints by the endpoint's name; an endpoint without one was refused, and nothing watches it.
-        whole: Whether nothing was refused so far; otherwise only what else is wrong matters.
-        env: Account and Region, where known.
-        prices: The user's own prices; the package's alone by default.
+        serving: Stacks of the endpoints by the endpoint's name; an endpoint without one was refused and is not monitored.
+        whole: Whether nothing was refused so far; otherwise only further problems matter.
+        env: Account and Region, if known.
+        prices: The user's own prices; only the package's by default.
     """
     observed = observed_endpoints(name, resolved)
     watching = Watching()
@@ -90,7 +90,7 @@ def add_watching(
         stack_name=stack_name(name, "observability"),
         env=env,
     )
-    for stack in (foundation, *serving.values()):  # the topic of an alarm; metric filters read the log groups
+    for stack in (foundation, *serving.values()):  # alarms notify its topic; metric filters read the log groups
         logs.add_stack_dependency(stack)
     if settings.observability.dashboards:
         watching.problems.extend(_add_dashboards(app, name, settings, resolved, env))

@@ -1,7 +1,6 @@
 """AWS CDK constructs for serving open-weight models with SGLang on Amazon SageMaker.
 
-Public names are imported when they are first used: `cdk_sglang.client` and the facts need neither aws_cdk nor the node process it
-starts.
+Public names are imported on first use: `cdk_sglang.client` and the facts need neither aws_cdk nor the Node.js process that it starts.
 """
 
 from __future__ import annotations
@@ -280,7 +279,7 @@ _HOMES = {
     "spec.workload": ("Dataset", "Goodput", "SharedPrefix", "Turns", "Workload"),
     "weights": ("AdapterConfig",),
 }
-"""Where each name above lives; a test holds the three lists together."""
+"""Module of each name above; a test checks that the three lists agree."""
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 

@@ -1,7 +1,7 @@
-"""What an annotation takes, and how to say it when something else is given.
+"""Which values an annotation accepts, and the message if another value is given.
 
-A class that is imported for annotations alone, since a service's constructs take time to load, is known by its name: of a class that was
-never imported there is no value.
+A class that is imported only for annotations, because a service's constructs take time to load, is identified by its name: a class that was
+never imported has no instances.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from cdk_sglang.tokens import is_number_token
 
 _SHOWN: Final = 60
 _FEW: Final = 4
-"""Fields that somebody fills in by hand."""
+"""Maximum number of fields that are reasonable to fill in by hand."""
 _MAKERS_OF_CDK: Final[Mapping[str, str]] = {
     "Duration": "Duration.minutes(...)",
     "Size": "Size.gibibytes(...)",
@@ -34,7 +34,7 @@ _ACTIONS_OF_CDK: Final = ("cloudwatch_actions.SnsAction(...)", "cloudwatch_actio
 
 
 class Kind(ABC):
-    """What one annotation takes."""
+    """Values that one annotation accepts."""
 
     words: str
 
@@ -43,11 +43,11 @@ class Kind(ABC):
         """Whether a value fits."""
 
     def problems(self, path: str, value: object) -> list[Problem]:
-        """Say what is wrong with a value that does not fit."""
+        """Return what is wrong with a value that does not fit."""
         return [Problem(path, f"takes {self.words}, got {_shown(value)}; {self.advice(value)}")]
 
     def advice(self, value: object) -> str:
-        """Say what to do instead."""
+        """Return what to do instead."""
         if "number" in self.words and hasattr(value, "to_seconds"):
             return "give it in the unit that the name says, such as by to_seconds()"
         if "number" in self.words and isinstance(value, str):
@@ -64,7 +64,7 @@ class _Simple(Kind):
 
 
 class _Class(Kind):
-    """A class, by itself or, where it is not imported, by its name; an interface of CDK by what implements it."""
+    """A class, by identity or, if it is not imported, by name; a CDK interface by its implementations."""
 
     def __init__(self, name: str, owner: type | None) -> None:
         self.name, self._owner = name.rpartition(".")[2], owner
@@ -80,7 +80,7 @@ class _Class(Kind):
         return f"use {' or '.join(ways)}" if ways else super().advice(value)
 
     def ways(self) -> tuple[str, ...]:
-        """Name what makes one."""
+        """Return the expressions that create an instance."""
         module = self.words.removesuffix(self.name)
         if self._owner is not None and issubclass(self._owner, enum.Enum):
             return tuple(f"{self.words}.{member.name}" for member in self._owner)
@@ -91,7 +91,7 @@ class _Class(Kind):
         if module and self.name[:1] == "I" and self.name[1:2].isupper():
             return (f"{module}{self.name[1:]}", f"{module}{self.name[1:]}.from_...(...)")
         if self._owner not in {None, _public(self.name)}:
-            return ()  # another class of the library has this name in public
+            return ()  # another public class of the library has this name
         return ways_to_make(self.name)
 
 
@@ -195,11 +195,11 @@ _OUTSIDE: Final[Mapping[str, tuple[str, tuple[type, ...]]]] = {
 
 
 def kind_of(annotation: str, names: Mapping[str, Any]) -> Kind:
-    """Return what an annotation takes.
+    """Return the values that an annotation accepts.
 
     Args:
-        annotation: Its text.
-        names: What the names in it mean, as far as they are imported.
+        annotation: Text of the annotation.
+        names: Values of the names in it that are imported.
     """
     return _kind(ast.parse(annotation, mode="eval").body, names)
 
@@ -241,13 +241,13 @@ def _named(name: str, names: Mapping[str, Any]) -> Kind:
 
 
 def _parts(value: object) -> Sequence[object]:
-    """Return what an object that CDK hands back stands for, where that is several things at once."""
+    """Return the parts of an object from CDK that combines several objects."""
     parts: Sequence[object] = vars(value).get("_delegates", ()) if hasattr(value, "__dict__") else ()
     return parts
 
 
 def _names_of(value: object) -> Iterator[str]:
-    """Yield the names of all that a value is an instance of."""
+    """Yield the names of all classes that a value is an instance of."""
     for part in (value, *_parts(value)):
         for cls in type(part).__mro__:
             yield (
@@ -258,14 +258,14 @@ def _names_of(value: object) -> Iterator[str]:
 
 
 def _public(name: str) -> type | None:
-    """Return the public class of the library of a name, which is loaded when it is asked for, as only a message does."""
+    """Return the library's public class with a name. This loads the class, which only messages need."""
     cls = getattr(sys.modules[__name__.partition(".")[0]], name, None)
     return cls if isinstance(cls, type) else None
 
 
 @cache
 def ways_to_make(name: str) -> tuple[str, ...]:
-    """Name what makes an object of a class of the library; nothing for other classes."""
+    """Return the expressions that create an object of a class of the library; nothing for other classes."""
     cls = _public(name)
     if cls is None:
         return ()

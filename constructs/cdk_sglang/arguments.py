@@ -1,7 +1,7 @@
-"""Arguments of public functions are held to their annotations: what does not fit is a `ConfigurationError`, never silence.
+"""Checks of public functions' arguments against their annotations: a value that does not fit raises a `ConfigurationError`.
 
-The annotation is the rule, so that a type is said once. What is known at deployment alone passes, as CDK encodes it: whoever needs the
-value itself says so.
+The annotation is the rule, so that a type is stated only once. Values that are known only at deployment pass, in CDK's encoding; code that needs
+the value itself refuses them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ C = TypeVar("C", bound=type)
 
 
 class _Shape:
-    """Parameters of a function, and what each takes."""
+    """Parameters of a function, and the values that each accepts."""
 
     def __init__(self, function: Callable[..., object], but: Collection[str]) -> None:
         self.signature = inspect.signature(function)
@@ -36,7 +36,7 @@ class _Shape:
                 self.kinds[name] = kind_of(parameter.annotation, names)
 
     def problems(self, path: str, arguments: dict[str, Any]) -> list[Problem]:
-        """Say what does not fit, each line beginning with the path."""
+        """Return the arguments that do not fit, each line beginning with the path."""
         problems = []
         for name, kind in self.kinds.items():
             if name in arguments and not kind.takes(arguments[name]):
@@ -56,7 +56,7 @@ class _Shape:
 
 
 def _options_of(annotation: str, names: dict[str, Any]) -> dict[str, Kind] | None:
-    """Return what the keys of `**options: Unpack[...]` take; None where they are not said."""
+    """Return the values that the keys of `**options: Unpack[...]` accept; None if they are not annotated so."""
     owner = names.get(annotation.removeprefix("Unpack[").removesuffix("]"))
     return (
         None
@@ -66,14 +66,14 @@ def _options_of(annotation: str, names: dict[str, Any]) -> dict[str, Kind] | Non
 
 
 def checked(path: str = "", *, but: Collection[str] = ()) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Hold the arguments of a function to their annotations before it runs; annotations are texts (`from __future__`).
+    """Check the arguments of a function against their annotations before it runs; annotations are strings (`from __future__`).
 
     Args:
-        path: What the lines begin with, arguments in braces, such as "{construct_id}"; the function's own name by default.
-        but: Arguments whose own check says it better.
+        path: Prefix of the lines, with arguments in braces, such as "{construct_id}"; the function's own name by default.
+        but: Arguments to skip because their own check has a better message.
 
     Raises:
-        ConfigurationError: By the function, with a line for every argument that does not fit.
+        ConfigurationError: Raised by the function, with a line for every argument that does not fit.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -84,7 +84,7 @@ def checked(path: str = "", *, but: Collection[str] = ()) -> Callable[[Callable[
         def with_checks(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
                 arguments = shape().signature.bind(*args, **kwargs).arguments
-            except TypeError:  # one too many, or one that is missing: Python says it better
+            except TypeError:  # too many or missing arguments: Python's message is better
                 return function(*args, **kwargs)
             problems = shape().problems(begin, arguments)
             if problems:
@@ -97,6 +97,6 @@ def checked(path: str = "", *, but: Collection[str] = ()) -> Callable[[Callable[
 
 
 def checked_fields(cls: C) -> C:
-    """Hold what a dataclass is made with to the annotations of its fields, before `__post_init__` computes with it."""
+    """Check the arguments of a dataclass against the annotations of its fields, before `__post_init__` uses them."""
     cls.__init__ = checked(cls.__name__)(cls.__init__)  # type: ignore[misc]  # a constructor is replaced
     return cls

@@ -1,4 +1,4 @@
-"""Folders that are shipped to AWS rather than imported: in a checkout at its top, in the wheel inside the package."""
+"""Folders that are uploaded to AWS rather than imported: at the top of a checkout, or inside the package in the wheel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _CHECKOUT: Final = _PACKAGE.parent.parent
 
 
 CLINICAL_TOOLS: Final = _PACKAGE / "_runtime" / "clinical" / "tools.json"
-"""Schemas of the reference tools, which the gateway has and their function checks."""
+"""Schemas of the reference tools, which the gateway publishes and the tools' function checks."""
 
 
 def find_folder(name: str, *, holds: str) -> Path:
@@ -18,10 +18,10 @@ def find_folder(name: str, *, holds: str) -> Path:
 
     Args:
         name: Its name at the top of a checkout, such as "container"; in the wheel it is `cdk_sglang/_container`.
-        holds: A file it must hold, by which it is told from any other folder of that name.
+        holds: A file that it must contain, which distinguishes it from other folders of that name.
 
     Raises:
-        FileNotFoundError: It is at neither place.
+        FileNotFoundError: The folder is in neither place.
     """
     places = (_PACKAGE / f"_{name}", _CHECKOUT / name)
     for place in places:

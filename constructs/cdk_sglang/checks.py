@@ -1,4 +1,4 @@
-"""Helpers to collect problems: a list that raises once, and "did you mean"."""
+"""Helpers for collecting problems: raising all of them at once, and "did you mean"."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Final
 from cdk_sglang.errors import ConfigurationError, Problem
 
 _SHORTEST_BEGINNING: Final = 3
-"""Letters from which a word counts as the beginning of another, as `fp8` of `fp8_e4m3`."""
+"""Minimum number of letters for a word to count as the beginning of another, such as `fp8` of `fp8_e4m3`."""
 
 
 def raise_if_any(problems: Iterable[Problem]) -> None:
-    """Raise one `ConfigurationError` with every problem, or return when there is none."""
+    """Raise one `ConfigurationError` with every problem, or return if there is none."""
     found = list(problems)
     if found:
         raise ConfigurationError(found)
 
 
 def did_you_mean(word: str, known: Iterable[str], *, list_up_to: int = 16) -> str:
-    """Return "did you mean 'x'" for a near miss, the known words when they are few, else the nearest three."""
+    """Return "did you mean 'x'" for a near miss, else the known words if they are few, else the three nearest."""
     words = sorted(known)
     near = nearest(word, words)
     if near is not None:
@@ -32,7 +32,7 @@ def did_you_mean(word: str, known: Iterable[str], *, list_up_to: int = 16) -> st
 
 
 def nearest(word: str, words: Iterable[str]) -> str | None:
-    """Return the word that was meant: one that begins so, else one with the same letters, else the most similar; None if none is near."""
+    """Return the likely intended word: one with the same beginning, else one with the same letters, else the most similar; None if none is near."""
     words = sorted(words)
     begin = [other for other in words if len(word) >= _SHORTEST_BEGINNING and other.startswith(word)]
     if begin:

@@ -1,4 +1,4 @@
-"""Mistakes of a user as values: `Problem` is one of them, `ConfigurationError` all that were found."""
+"""User mistakes as values: a `Problem` is one mistake, a `ConfigurationError` all mistakes that were found."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Self
 
 
 class Problem(str):
-    """One mistake: the place of the value, and a text with the value got, the values allowed and the next step.
+    """One mistake: the path of the value, and a text with the actual value, the allowed values and the next step.
 
-    A problem is its own line, "path: text", so that it can be printed, compared and sorted as text. Nobody edits that line: whoever knows
-    more of the place makes a new problem with `under` or `in_file`.
+    A problem is a string with its own line, "path: text", so that it can be printed, compared and sorted as text. That line is never edited: code
+    that knows more about the location creates a new problem with `under` or `in_file`.
 
     Args:
-        path: Names from the outer to the inner, joined by dots, such as "scaling.min_copies", or a file; empty for the whole value.
-        text: What is wrong, the value got, the values allowed, the next step; one line.
-        file: File that holds the value; none for values written in Python.
+        path: Names from the outermost to the innermost, joined by dots, such as "scaling.min_copies", or a file; empty for the whole value.
+        text: What is wrong, the actual value, the allowed values, and the next step, on one line.
+        file: File that contains the value; empty for values written in Python.
     """
 
     __slots__ = ("file", "path", "text")
@@ -31,7 +31,7 @@ class Problem(str):
     file: str
 
     def under(self, parent: str) -> Problem:
-        """Return the same problem of a value inside `parent`."""
+        """Return the same problem for a value inside `parent`."""
         inner = f"{parent}{self.path}" if self.path.startswith("[") else f"{parent}.{self.path}"
         return Problem(inner if parent and self.path else parent or self.path, self.text, file=self.file)
 
@@ -41,7 +41,7 @@ class Problem(str):
         return Problem(inner, self.text, file=self.file)
 
     def in_file(self, file: str) -> Problem:
-        """Return the same problem with the file that holds the value."""
+        """Return the same problem with the file that contains the value."""
         return Problem(self.path, self.text, file=file)
 
 
@@ -49,7 +49,7 @@ class ConfigurationError(ValueError):
     """Every mistake in a user's values, collected and raised once, before anything is created.
 
     Args:
-        problems: In the order in which a reader meets them; at least one.
+        problems: Problems in the order of the values in the file or call; at least one.
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
@@ -59,16 +59,16 @@ class ConfigurationError(ValueError):
         super().__init__("\n".join(self.problems))
 
     def under(self, parent: str) -> ConfigurationError:
-        """Return the same problems of values inside `parent`.
+        """Return the same problems for values inside `parent`.
 
         Args:
-            parent: Path of the value that holds them.
+            parent: Path of the value that contains them.
         """
         return ConfigurationError(problem.under(parent) for problem in self.problems)
 
 
 class PlanRefusedError(ConfigurationError):
-    """Settings without a mistake whose plan says no: they do not fit, are too slow, or cost more than the budget.
+    """Valid settings that the plan rejects: they do not fit, are too slow, or cost more than the budget.
 
-    Programs end with exit code 1 for it, and with 2 for every other `ConfigurationError`.
+    Programs exit with code 1 for this error, and with code 2 for every other `ConfigurationError`.
     """

@@ -1,4 +1,4 @@
-"""Numbers that were written as text, such as `32k`, `800ms` or `$40`: how to write them where digits alone are taken."""
+"""Numbers written as text, such as `32k`, `800ms` or `$40`: how to write them where only digits are accepted."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _KINDS: Final = (_SECONDS, _BYTES)
 
 
 def as_number(text: str, *, is_whole: bool, name: str) -> str:
-    """Return how to write a number that was given as text, as the end of a message.
+    """Return how to write a number that was given as text, as the last part of a message.
 
-    `32k` is 32000; `0.8s` is 800 for a field in milliseconds; `32,768` may be two numbers or one where fractions are taken.
+    `32k` is 32000; `0.8s` is 800 for a field in milliseconds; `32,768` may be one or two numbers if the field accepts fractions.
 
     Args:
         text: The text.
-        is_whole: Whether the field takes whole numbers alone.
+        is_whole: Whether the field accepts only whole numbers.
         name: Name of the field, whose last word is its unit if it has one.
     """
     text = text.strip()
@@ -46,7 +46,7 @@ def as_number(text: str, *, is_whole: bool, name: str) -> str:
 
 
 def _with_unit(digits: str, unit: str, *, text: str, is_whole: bool, name: str) -> str:
-    """Return what a number with a unit is in digits: converted to the unit of the field, or multiplied by thousands."""
+    """Return a number with a unit in digits: converted to the unit of the field, or multiplied by thousands."""
     number, own = float(digits.replace(",", "").replace("_", "")), name.rpartition("_")[2]
     units = next((units for units in _KINDS if own in units and unit.lower() in units), {})
     converted = number * units.get(unit.lower(), 1) / units.get(own, 1)

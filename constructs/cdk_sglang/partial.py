@@ -1,8 +1,8 @@
-"""Checks of several fields where some fields are wrong: those that need none of the wrong ones are made all the same.
+"""Checks across fields if some fields are invalid: checks that need none of the invalid fields still run.
 
-pydantic leaves the validators of a whole model out as soon as one field of it is wrong, so that what they find would be told in a second
-round. Here a model with wrong fields is made without them: a validator that asks for one of those ends there, and says nothing it cannot
-know; what every other finds is told at once.
+Pydantic skips the validators of a whole model as soon as one of its fields is invalid, so the problems that they find would be reported only in
+a second round. Here a model with invalid fields is created without them: a validator that reads one of those stops there and reports nothing;
+the problems that all other validators find are reported at once.
 """
 
 from __future__ import annotations
@@ -17,20 +17,21 @@ from pydantic.fields import FieldInfo
 from cdk_sglang.errors import ConfigurationError, Problem
 
 Place = tuple[int | str, ...]
-"""Keys and indices from the outer to the inner."""
+"""Keys and indices from the outermost to the innermost."""
 _NOTHING: Final = object()
-"""A value that cannot be made."""
+"""Marker for a value that cannot be created."""
 _adapters: Final[dict[int, tuple[object, TypeAdapter[Any]]]] = {}
-"""By identity: equal types need not validate alike, as unions in another order. What each is of is kept, and so its identity its own."""
+"""By identity of the type, because equal types may validate differently, for example unions in another order. The types are kept, so that no
+identity is reused."""
 
 
 def further_problems(model: type[BaseModel], content: object, wrong: Iterable[Place]) -> list[Problem]:
-    """Return what validators of whole models find in content with wrong values.
+    """Return the problems that validators of whole models find in content with invalid values.
 
     Args:
         model: The model that was validated.
-        content: What it was made from, with the keys of files.
-        wrong: Places of the wrong values.
+        content: Content that it was created from, with the keys of files.
+        wrong: Places of the invalid values.
     """
     problems: list[Problem] = []
     if isinstance(content, Mapping):
@@ -41,11 +42,11 @@ def further_problems(model: type[BaseModel], content: object, wrong: Iterable[Pl
 def _made(
     model: type[BaseModel], content: Mapping[str, Any], wrong: Sequence[Place], problems: list[Problem], at: Place
 ) -> BaseModel:
-    """Return a model without the fields that are wrong, after its own validators have said what they can."""
+    """Return a model without its invalid fields, after its own validators have reported what they can."""
     values: dict[str, Any] = {}
     absent = []
     keys = {name: field.validation_alias or name for name, field in model.model_fields.items()}
-    # An unknown key may be another one misspelt, whose default is then not what is meant.
+    # An unknown key may be a misspelt known one, whose default is then not the intended value.
     has_unknown = any(place[0] not in keys.values() for place in wrong)
     for name, field in model.model_fields.items():
         key = str(keys[name])
@@ -63,7 +64,7 @@ def _made(
         else:
             values[name] = value
     instance = model.model_construct(_fields_set={*values} & {*content}, **values)
-    for name in absent:  # model_construct gives what is left out its default
+    for name in absent:  # model_construct sets missing fields to their defaults
         instance.__dict__.pop(name, None)
     for check in getattr(model, "_parts", None) or _validators(model):
         problems += [problem.under(".".join(map(str, at))) for problem in _said(check, instance)]
@@ -76,7 +77,7 @@ def _validators(model: type[BaseModel]) -> list[Callable[[Any], Any]]:
 
 
 def _said(check: Callable[[Any], Any], instance: BaseModel) -> Iterator[Problem]:
-    """Yield what a check finds: one of a specification's `_parts`, or a validator of pydantic's."""
+    """Yield the problems that a check finds; the check is one of a specification's `_parts`, or a pydantic validator."""
     try:
         found = check(instance)
         if isinstance(found, Iterator):
@@ -85,12 +86,12 @@ def _said(check: Callable[[Any], Any], instance: BaseModel) -> Iterator[Problem]
         yield from error.problems
     except ValueError as error:
         yield Problem("", str(error))
-    except AttributeError:  # it asks for a field that is wrong
+    except AttributeError:  # it reads an invalid field
         return
 
 
 def _value(field: FieldInfo, content: object, wrong: Sequence[Place], problems: list[Problem], at: Place) -> Any:
-    """Return the value of a field, with models inside made as far as they can be."""
+    """Return the value of a field, with nested models created as far as possible."""
     if () in wrong:
         return _NOTHING
     if wrong:
@@ -104,7 +105,7 @@ def _value(field: FieldInfo, content: object, wrong: Sequence[Place], problems: 
 
 
 def _adapter(kind: Any, config: ConfigDict | None, *, of: object) -> TypeAdapter[Any]:
-    """Return what validates a kind, made once for the field or the type that it is of: making it takes longer than all else here."""
+    """Return the validator of a kind, created once per field or type: creating it takes longer than everything else here."""
     if id(of) not in _adapters:
         _adapters[id(of)] = (of, TypeAdapter(kind, config=config))
     return _adapters[id(of)][1]
@@ -122,7 +123,7 @@ def _inside(kind: Any, content: object, wrong: Sequence[Place], problems: list[P
     for key, value in content.items():
         inner = [place[1:] for place in wrong if place[0] == key]
         if () in inner or ("[key]",) in inner:
-            return _NOTHING  # whether something of that name exists is not known
+            return _NOTHING  # it is unknown whether something of that name exists
         if inner:
             part = _inside(item, value, inner, problems, (*at, str(key)))
         else:

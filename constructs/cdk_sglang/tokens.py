@@ -1,4 +1,4 @@
-"""Values that CDK knows only at deployment, as a specification gets them."""
+"""Values that CDK knows only at deployment, in the encoding in which a specification receives them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def is_number_token(value: object) -> bool:
 
 
 def is_text_token(value: object) -> bool:
-    """Whether a text holds something that is known only at deployment."""
+    """Whether a text contains something that is known only at deployment."""
     return isinstance(value, str) and _TEXT_TOKEN.search(value) is not None
 
 
 def is_token(value: object) -> bool:
-    """Whether a text or a number is, or holds, something that is known only at deployment."""
+    """Whether a text or a number is, or contains, something that is known only at deployment."""
     return is_text_token(value) or is_number_token(value)
 
 

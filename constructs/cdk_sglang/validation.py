@@ -1,6 +1,6 @@
-"""The pydantic base of every specification, and the one translation of pydantic's errors into problems.
+"""The pydantic base class of every specification, which translates pydantic's errors into problems.
 
-A specification has two spellings and one validation: an environment file embeds it and reads pydantic's errors with their place; Python code
+A specification has two spellings and one validation: an environment file embeds it and reads pydantic's errors with their location; Python code
 that calls its class gets one `ConfigurationError`.
 """
 
@@ -28,17 +28,17 @@ class Spec(BaseModel):
     A validator of several fields raises a `ConfigurationError` whose paths begin at the specification itself.
     """
 
-    # Not use_attribute_docstrings: it reads and parses the source of every model whenever one is imported, for what only a schema
-    # wants (`meanings`).
+    # Not use_attribute_docstrings: it reads and parses the source of every model on import, although only the schema needs that
+    # (`meanings`).
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True, populate_by_name=True
     )
 
     _noun: ClassVar[str] = ""
-    """First part of a problem's path where Python code makes the value, such as "scaling"; the name of the class if empty."""
+    """First part of a problem's path if Python code creates the value, such as "scaling"; the name of the class if empty."""
 
     _is_file: ClassVar[bool] = False
-    """Whether this is a whole file, whose problems never speak of Python."""
+    """Whether this is a whole file, whose problems never mention Python."""
 
     # Only at run time: a checker must see the constructor that pydantic derives from the fields.
     if not TYPE_CHECKING:
@@ -50,16 +50,16 @@ class Spec(BaseModel):
                 noun = self._noun or type(self).__name__
                 raise ConfigurationError(problem.under(noun) for problem in problems_of(error, type(self))) from None
 
-        # pydantic's own mark (its RootModel uses it): validation of a model inside another one does not go through
-        # __init__, so errors keep their place.
+        # pydantic's own marker (its RootModel uses it): validation of a nested model then does not call __init__,
+        # so errors keep their location.
         __init__.__pydantic_base_init__ = True
 
     _parts: ClassVar[tuple[Callable[[Any], Iterator[Problem]], ...]] = ()
-    """Checks of several fields that a validator of its own runs, for a class with many: where a field is wrong, the others are still made."""
+    """Checks across fields that the class's own validator runs, for a class with many: if a field is invalid, the other checks still run."""
 
     @classmethod
     def hint_for(cls, key: str, value: object) -> str | None:  # noqa: ARG003  for classes that know more
-        """Return what to do with a key that is none of this specification's; None to name the nearest.
+        """Return what to do with a key that this specification does not have; None to suggest the nearest one.
 
         Args:
             key: The key.
@@ -75,7 +75,7 @@ class Spec(BaseModel):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Describe every field with the text that stands below it."""
+        """Describe every field with the docstring below it."""
         written = handler(schema)
         described = handler.resolve_ref_schema(written)
         for name, meaning in meanings(cls).items():
@@ -90,14 +90,14 @@ S = TypeVar("S", bound=Spec)
 
 @cache
 def meanings(model: type[Spec]) -> Mapping[str, str]:
-    """Return the text below each field of a specification, as written in its source."""
+    """Return the docstring below each field of a specification, as written in its source."""
     found: dict[str, str] = {}
     for owner in reversed(model.__mro__):
         if owner is Spec or not issubclass(owner, Spec):
             continue
         try:
             source = inspect.getsource(owner)
-        except OSError:  # installed without sources: there is nothing to tell
+        except OSError:  # installed without sources: there are no descriptions
             continue
         (definition,) = ast.parse(textwrap.dedent(source)).body
         assert isinstance(definition, ast.ClassDef)
@@ -112,17 +112,17 @@ def meanings(model: type[Spec]) -> Mapping[str, str]:
 
 
 def validated(model: type[S], path: str, /, **values: object) -> tuple[S, list[Problem]]:
-    """Return a specification made of Python values, without those that are wrong, and what is wrong with them.
+    """Return a specification created from Python values without the invalid ones, and the problems of the invalid ones.
 
-    So whoever goes on checking the rest can report everything at once.
+    A caller can then check the rest and report all problems at once.
 
     Args:
         model: Its class.
-        path: What the paths of problems begin with, such as the name of a component.
-        **values: Its fields; one that is left out has its default.
+        path: Prefix of the problems' paths, such as the name of a component.
+        **values: Its fields; an omitted one has its default.
 
     Raises:
-        ConfigurationError: The rest is none either, for example without a field that has no default.
+        ConfigurationError: The remaining values are not valid either, for example because a field without a default is missing.
     """
     try:
         return model.model_validate(values), []
@@ -136,7 +136,7 @@ def validated(model: type[S], path: str, /, **values: object) -> tuple[S, list[P
 
 
 def _without(values: dict[str, object], places: Iterable[tuple[int | str, ...]]) -> dict[str, object]:
-    """Return values without those at some places: of a mapping the item, of anything else all of it."""
+    """Return values without those at some places: from a mapping the item is removed, any other value is removed as a whole."""
     left = dict(values)
     for name, *inner in filter(None, places):
         value = left.get(str(name))

@@ -1,4 +1,4 @@
-"""The one translation of pydantic's errors into problems."""
+"""Translation of pydantic's errors into problems."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]
 
     Args:
         error: The errors that pydantic collected.
-        model: The model that was validated, where near misses of unknown keys are looked for; paths begin at it.
+        model: The model that was validated, which is searched for near misses of unknown keys; paths begin at it.
     """
     details = error.errors(include_url=False, include_context=True)
     return [problem for detail in _without_echoes(details, model) for problem in _problems(detail, model)]
@@ -49,7 +49,7 @@ def _problems(detail: ErrorDetails, model: type[BaseModel]) -> Iterable[Problem]
 
 
 def _shown_part(part: str) -> str:
-    """Return a part of a path; in quotes if it could be read as more than a name."""
+    """Return a part of a path; in quotes if it could be mistaken for more than a name."""
     return part if part.isprintable() and part.strip() == part != "" and ": " not in part else repr(part)
 
 
@@ -73,7 +73,7 @@ def _text(detail: ErrorDetails, loc: Sequence[int | str], model: type[BaseModel]
     match kind:
         case "extra_forbidden":
             key, place = str(loc[-1]), model_at(model, loc[:-1])
-            hint_for = getattr(place, "hint_for", None)  # of a class that knows more of its keys
+            hint_for = getattr(place, "hint_for", None)  # for classes that know more about their keys
             hint = None if hint_for is None else hint_for(key, value)
             return f"unknown key; {hint or key_hint(key, _keys(place))}"
         case "missing":
@@ -124,21 +124,21 @@ def _advice(detail: ErrorDetails, loc: Sequence[int | str], model: type[BaseMode
 
 
 def _example(text: str) -> str:
-    """Return what to write as an example behind advice; nothing where a line could not show it."""
+    """Return an example to append to advice; empty if it does not fit on one line."""
     return f": {text}" if text.isprintable() and len(text) <= _EXAMPLE_LENGTH else ""
 
 
 def _text_advice(value: object) -> str:
-    """Return what to write instead of a value that is no text."""
+    """Return what to write instead of a value that is not text."""
     if isinstance(value, list | tuple) and len(value) == 1 and isinstance(value[0], str):
         return f"write it without brackets{_example(value[0])}"
     return "write it in quotes" if isinstance(value, dt.date) else "write one value"
 
 
 def _without_echoes(details: Sequence[ErrorDetails], model: type[BaseModel]) -> list[ErrorDetails]:
-    """Return errors without those that another one explains: one mistake is told once.
+    """Return errors without those that follow from another one, so that a mistake is reported once.
 
-    They are about missing keys that are there under a wrong name, and about lists that are short because entries of theirs are wrong.
+    These are errors about keys that are missing because their names are misspelt, and about lists that are too short because entries are invalid.
     """
     wrong = {
         (*detail["loc"][:-1], meant)
@@ -190,7 +190,7 @@ def _characters(count: int) -> str:
 
 
 def model_at(model: type[BaseModel], loc: Sequence[int | str]) -> type[BaseModel] | None:
-    """Return the model at a place inside another model; None if there is none."""
+    """Return the model at a location inside another model; None if there is none."""
     place: Any = model
     for part in loc:
         if _is_model(place):
@@ -215,7 +215,7 @@ def _is_model(place: object) -> bool:
 
 
 def _inner(annotation: Any) -> Any:
-    """Return an annotation without its metadata; of alternatives the first that is not None."""
+    """Return an annotation without its metadata; for alternatives, the first that is not None."""
     if typing.get_origin(annotation) is typing.Annotated:
         return _inner(typing.get_args(annotation)[0])
     if typing.get_origin(annotation) in {typing.Union, types.UnionType}:

@@ -1,4 +1,4 @@
-"""Words of messages about values and keys: as Python shows them, and as a file of YAML has them."""
+"""Wording of messages about values and keys: in Python's notation, and in that of a YAML file."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ _OTHER_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "timezone": ("time_zone",),
     "tp": ("tp_size",),
 }
-"""What other programs call a key, with its names here; the first that a place has counts."""
+"""Names of keys in other programs, with their names here; the first name that exists at a location applies."""
 
 
 _IN_PLACE_OF: Final[Mapping[str, tuple[tuple[str, ...], str]]] = dict.fromkeys(
     ("cron", "cron_expression", "schedule", "schedule_expression"),
-    (("begins", "ends"), 'hours stand as days: [mon, tue, wed, thu, fri], begins: "08:00", ends: "18:00"'),
+    (("begins", "ends"), 'write hours as days: [mon, tue, wed, thu, fri], begins: "08:00", ends: "18:00"'),
 )
-"""Keys of other programs that say in one what several keys say here: those keys, and how they are written."""
+"""Keys of other programs that correspond to several keys here: those keys, and how to write them."""
 
 
 def replaced_keys(key: str, known: Iterable[str]) -> tuple[str, ...]:
-    """Return the keys that are said by one of another program; none if that is not clear."""
+    """Return the keys that correspond to one key of another program; none if that is not clear."""
     keys, _ = _IN_PLACE_OF.get(key.replace("-", "_").lower(), ((), ""))
     return keys if set(keys) <= set(known) else ()
 
 
 def key_hint(key: str, known: Sequence[str]) -> str:
-    """Return which key was meant instead of one that is not known."""
+    """Return a hint about which key was meant instead of an unknown one."""
     begin, colon, end = key.partition(":")
     if colon and begin in known:
         return f"write a space after the colon: {begin}: {end.strip()}".rstrip()
@@ -55,7 +55,7 @@ def key_hint(key: str, known: Sequence[str]) -> str:
 
 
 def meant_key(key: str, known: Iterable[str]) -> str | None:
-    """Return the key that another name, a wrong spelling, or a missing space after its colon stands for; None if that is not clear."""
+    """Return the key that was meant by another name, a misspelling, or a missing space after its colon; None if that is not clear."""
     names = list(known)
     if key.partition(":")[0] in names:
         return key.partition(":")[0]
@@ -64,12 +64,12 @@ def meant_key(key: str, known: Iterable[str]) -> str | None:
 
 
 def exactly_one(names: Sequence[str], present_names: Sequence[str], *, why: str = "") -> str:
-    """Return the message about fields of which exactly one is to be given, with those that are.
+    """Return the message about fields of which exactly one must be given, with those that are given.
 
     Args:
         names: The fields, two or more.
         present_names: Those that are given: none, or several.
-        why: What follows the names; nothing by default.
+        why: Text after the names; empty by default.
     """
     *first, last = names
     got = "none of them" if not present_names else " and ".join(present_names)
@@ -86,7 +86,7 @@ _YAML_WORDS: Final = {"nan": ".nan", "inf": ".inf", "-inf": "-.inf"}
 
 
 def written(value: object) -> str:
-    """Return a value as a message about a file shows it: in words of YAML, none of Python's."""
+    """Return a value as a message about a file shows it: in YAML's notation, not in Python's."""
     match value:
         case bool():
             text = str(value).lower()
@@ -108,15 +108,15 @@ def written(value: object) -> str:
 
 
 def key_text(key: object) -> str:
-    """Return a key of a file as it was written there, as far as that is known."""
+    """Return a key of a file as it was written there, if that is known."""
     return "null" if key is None else key if isinstance(key, str) else written(key)
 
 
 def printable(text: str) -> str:
-    """Return a text with escapes in place of line breaks and other signs that a terminal would obey or not show."""
+    """Return a text with escapes in place of line breaks and other characters that a terminal would interpret or not show."""
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 def one_line(text: str) -> str:
-    """Return a text without line breaks and signs that a terminal would obey."""
+    """Return a text without line breaks and characters that a terminal would interpret."""
     return printable(" ".join(text.split()))

@@ -551,7 +551,7 @@ def test_a_wrong_type_is_refused_with_the_argument_and_what_was_got(name: str) -
             "Capacity.on_demand", {"max_instances": "2"},
             "Capacity.on_demand.max_instances: takes a whole number, got '2'; write it without quotes",
         ),
-        ("Alarms", {"topic": None}, "Alarms.topic: nobody is told; give topic or actions, or say why not: NoAlarms(reason=...)"),
+        ("Alarms", {"topic": None}, "Alarms.topic: nobody is notified; give topic or actions, or say why not: NoAlarms(reason=...)"),
         ("Alarms", {"topic": "oncall"},
          "Alarms.topic: takes sns.ITopic or None, got 'oncall'; use sns.Topic or sns.Topic.from_...(...)"),
         ("Alarms", {"actions": [TOPIC]}, (
@@ -611,7 +611,7 @@ def test_a_retention_may_be_as_cdk_names_it_if_it_has_an_end(
     with pytest.raises(ConfigurationError) as caught:
         any_endpoint("Other", log_retention_days=logs.RetentionDays.INFINITE)
     assert caught.value.problems == (
-        "Other.log_retention_days: INFINITE is not allowed, logs have an end here; use up to TEN_YEARS (3653)",
+        "Other.log_retention_days: INFINITE is not allowed, retention must be limited; use up to TEN_YEARS (3653)",
     )
     with pytest.raises(ConfigurationError, match=r"Other\.log_removal: SNAPSHOT is not allowed, logs have none"):
         any_endpoint("Other", log_removal=cdk.RemovalPolicy.SNAPSHOT)

@@ -18,7 +18,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"folder": "a", "config": "b"}, ".config: the folder has its own; remove it"),
     (
         {"key": "a/b.zip"},
-        ".key: 'a/b.zip' does not end in .tar.gz, as SageMaker wants; make one with `cdk-sglang adapters pack`",
+        ".key: 'a/b.zip' does not end in .tar.gz, as SageMaker requires; make one with `cdk-sglang adapters pack`",
     ),
     ({"key": "/a.tar.gz"}, ".key: '/a.tar.gz' has an empty part; write it without leading or double slashes"),
     ({"s3": "s3://models/"}, ".s3: 's3://models/' is not an S3 URI; use s3://bucket/adapters/name.tar.gz"),

@@ -62,13 +62,13 @@ def problems(make: Callable[[], object]) -> list[str]:
                 percent=10, wait_seconds=600, termination_wait_seconds=60, timeout_seconds=6000
             ),
             [
-                "rollout.timeout_seconds: 6000 is not above the 6060 s that its steps wait; raise it, wait less, or take bigger steps"
+                "rollout.timeout_seconds: 6000 is not above the 6060 s that its steps wait; raise it, shorten the waits, or use larger steps"
             ],
         ),
         (
             lambda: EndpointRollout.canary(percent=10, wait_seconds=600, timeout_seconds=600),
             [
-                "rollout.timeout_seconds: 600 is not above the 600 s that its steps wait; raise it, wait less, or take bigger steps"
+                "rollout.timeout_seconds: 600 is not above the 600 s that its steps wait; raise it, shorten the waits, or use larger steps"
             ],
         ),
         (

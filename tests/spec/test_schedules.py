@@ -124,7 +124,7 @@ def test_refuses_a_window_that_changes_nothing() -> None:
 def test_refuses_a_minimum_above_the_components_own_maximum() -> None:
     schedules = {"day": Window.weekly(begins="08:00", ends="18:00", max_copies=0)}
     assert problems_of(schedules=schedules) == (
-        "scaling.schedules.day: min_copies 1 is above max_copies 0, which the component brings; give both here",
+        "scaling.schedules.day: min_copies 1 is above the component's max_copies 0; give both here",
     )
 
 
@@ -272,10 +272,10 @@ def test_every_zone_whose_clocks_change_is_a_known_one() -> None:
 def test_a_range_of_days_is_told_as_the_list_that_was_meant(days: Any, written: str, meant: str) -> None:
     with pytest.raises(ConfigurationError) as error:
         Window(days=days, begins="08:00", ends="18:00")
-    assert error.value.problems == (f"window.days: {written} is no list of days; write [{meant}]",)
+    assert error.value.problems == (f"window.days: {written} is not a list of days; write [{meant}]",)
     with pytest.raises(ConfigurationError) as error:
         NightlyStop(days=days, begins="22:00", ends="06:00")
-    assert error.value.problems == (f"nightly_stop.days: {written} is no list of days; write [{meant}]",)
+    assert error.value.problems == (f"nightly_stop.days: {written} is not a list of days; write [{meant}]",)
 
 
 def test_cron_is_one_mistake_and_told_once() -> None:
@@ -283,5 +283,5 @@ def test_cron_is_one_mistake_and_told_once() -> None:
     with pytest.raises(ConfigurationError) as error:
         Window(**wrong)
     assert error.value.problems == (
-        'window.cron: unknown key; hours stand as days: [mon, tue, wed, thu, fri], begins: "08:00", ends: "18:00"',
+        'window.cron: unknown key; write hours as days: [mon, tue, wed, thu, fri], begins: "08:00", ends: "18:00"',
     )

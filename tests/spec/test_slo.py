@@ -14,14 +14,14 @@ WRONG: list[tuple[type[Any], dict[str, Any], list[str]]] = [
         Slo,
         {},
         [
-            "slo: promises nothing; give at least one of ttft_ms, tpot_ms, availability_percent, accept_length, or leave the slo out"
+            "slo: has no objective; give at least one of ttft_ms, tpot_ms, availability_percent, accept_length, or leave the slo out"
         ],
     ),
     (
         Slo,
         {"at_concurrency": 8, "within_percent": 95},
         [
-            "slo: promises nothing; give at least one of ttft_ms, tpot_ms, availability_percent, accept_length, or leave the slo out",
+            "slo: has no objective; give at least one of ttft_ms, tpot_ms, availability_percent, accept_length, or leave the slo out",
             "slo.within_percent: got 95 without a latency objective; give ttft_ms or tpot_ms",
         ],
     ),

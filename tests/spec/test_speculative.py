@@ -65,7 +65,7 @@ WRONG: list[tuple[type[Any], dict[str, Any], list[str]]] = [
     (
         EagleTraining,
         {"dataset": "built_in", "max_usd": 10, "concurrency": [8, 1]},
-        ["eagle.concurrency: [8, 1] does not ascend; list each step once, from the least to the most"],
+        ["eagle.concurrency: [8, 1] is not in ascending order; list each step once, from lowest to highest"],
     ),
     (
         EagleTraining,
@@ -89,7 +89,7 @@ WRONG: list[tuple[type[Any], dict[str, Any], list[str]]] = [
         EagleTraining,
         {"dataset": "captured", "max_usd": 10, "scrub": "clean-it"},
         [
-            "eagle.scrub: 'clean-it' is no ARN of a Lambda function; write arn:aws:lambda:<Region>:<account>:function:<name>"
+            "eagle.scrub: 'clean-it' is not the ARN of a Lambda function; write arn:aws:lambda:<Region>:<account>:function:<name>"
         ],
     ),
     (
@@ -97,7 +97,7 @@ WRONG: list[tuple[type[Any], dict[str, Any], list[str]]] = [
         {"dataset": "built_in", "max_usd": 10, "instance": "ml.p6-b300.48xlarge"},
         [f"eagle.instance: optimization jobs do not run on ml.p6-b300.48xlarge; use one of {', '.join(job_types())}"],
     ),
-    (Retrain, {}, ["retrain: says neither when nor why; give every_days, or on_alarm: true, or leave retrain out"]),
+    (Retrain, {}, ["retrain: has no trigger; give every_days, or on_alarm: true, or leave retrain out"]),
     (Retrain, {"every_days": 0}, ["retrain.every_days: 0 is not allowed; use a value >= 1"]),
     (DraftModel, {}, ["draft: give exactly one of hugging_face and s3; got none of them"]),
     (

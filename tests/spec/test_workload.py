@@ -34,9 +34,9 @@ def problems(**values: Any) -> list[str]:
     [
         (
             {"concurrency": (1,), "request_rate": (1.0,)},
-            ["workload.request_rate: goes instead of concurrency; give one of the two"],
+            ["workload.request_rate: replaces concurrency; give only one of them"],
         ),
-        ({"requests": 9, "seconds": 9}, ["workload.seconds: goes instead of requests; give one of the two"]),
+        ({"requests": 9, "seconds": 9}, ["workload.seconds: replaces requests; give only one of them"]),
         (
             {"arrival": "constant", "max_in_flight": 4},
             [
@@ -53,7 +53,7 @@ def problems(**values: Any) -> list[str]:
         (
             {"concurrency": (4, 1, 4)},
             [
-                "workload.concurrency: [4, 1, 4] does not ascend; list each step once, from the least to the most",
+                "workload.concurrency: [4, 1, 4] is not in ascending order; list each step once, from lowest to highest",
             ],
         ),
         ({"concurrency": ()}, ["workload.concurrency: takes 1 to 20 steps, got 0; change the list"]),
@@ -65,7 +65,7 @@ def problems(**values: Any) -> list[str]:
         (
             {"input_tokens": 100, "shared_prefix": SharedPrefix(tokens=100)},
             [
-                "workload.shared_prefix.tokens: 100 leaves nothing of 100 input_tokens to the request itself; use fewer",
+                "workload.shared_prefix.tokens: 100 leaves none of the 100 input_tokens for the request itself; use fewer",
             ],
         ),
         (

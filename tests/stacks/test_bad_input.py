@@ -420,7 +420,7 @@ FAULTS: dict[str, tuple[list[tuple[tuple[str, ...], Any]], list[str]]] = {
     ),
     "tags that differ by case alone": (
         [(("tags",), {"Team": "a", "team": "b"})],
-        ["tags.team: differs from 'Team' by case alone, which IAM refuses; keep one"],
+        ["tags.team: differs from 'Team' only by case, which IAM refuses; keep one"],
     ),
     "a component called no": (
         [(("endpoints", "chat", "components"), {False: {"model": {"prefix": "weights/llama/"}}})],

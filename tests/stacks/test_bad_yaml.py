@@ -107,7 +107,7 @@ def _problems(text: str) -> list[str]:
             SCALING,
             SCHEDULE % "UTC+2",
             [
-                (f"{QWEN}.scaling.time_zone: 'UTC+2' is an offset, which knows no summer time; use a place of the IANA database, such as "
+                (f"{QWEN}.scaling.time_zone: 'UTC+2' is an offset, which has no daylight saving time; use a name from the IANA database, such as "
                 "Europe/Berlin, or UTC")
             ],
         ),
@@ -128,15 +128,15 @@ def test_a_mistake_is_told_once_in_words_of_the_field(old: str, new: str, lines:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("a:\n  b: 1\n c: 2\n", ("line 3, column 2: this line is indented differently from those beside it; indent both alike (while parsing a block "
+        ("a:\n  b: 1\n c: 2\n", ("line 3, column 2: this line is indented differently from its neighbours; indent them alike (while parsing a block "
          "mapping that begins on line 1, column 1)")),
         ('{"a": 1', ("line 1, column 8: the file ends before a bracket or brace is closed; close it (while parsing a flow mapping that begins on line 1, "
          "column 1)")),
         ('a: "b\n', "line 2, column 1: the file ends before a quote is closed; close it (while scanning a quoted scalar that begins on line 1, column 4)"),
-        ("a:\n\tb: 1\n", "line 2, column 1: a tab stands where spaces are expected; indent with spaces"),
+        ("a:\n\tb: 1\n", "line 2, column 1: a tab is used where spaces are expected; indent with spaces"),
         ("a: @b\n", "line 1, column 4: @ begins no value of YAML; put the value in quotes"),
-        ("a: !Ref b\n", "line 1, column 4: !Ref is a tag, which these files do not have; remove it, or put the value in quotes"),
-        ("a: !!python/object:os.system {}\n", ("line 1, column 4: !!python/object:os.system is a tag, which these files do not have; remove it, or put "
+        ("a: !Ref b\n", "line 1, column 4: !Ref is a YAML tag, which these files do not support; remove it, or put the value in quotes"),
+        ("a: !!python/object:os.system {}\n", ("line 1, column 4: !!python/object:os.system is a YAML tag, which these files do not support; remove it, or put "
          "the value in quotes")),
         ("a: {{ .Values.b }}\n", "line 1, column 5: a mapping is no key; fill in the template's braces first, or put the value in quotes"),
         ("a: " + "[" * 2000 + "]" * 2000, "nested too deeply; write it with fewer brackets and levels"),

@@ -57,10 +57,13 @@ def test_a_file_must_be_a_mapping(text: str, got: str) -> None:
     ("text", "message"),
     [
         ("a: [1, 2", "while parsing a flow sequence"),
-        ("a: 1\n\t- b", "a tab stands where spaces are expected; indent with spaces"),
+        ("a: 1\n\t- b", "a tab is used where spaces are expected; indent with spaces"),
         ("--- a\n--- b", "expected a single document in the stream"),
         ("a: 2026-13-45", "month must be in 1..12"),
-        ("a: !!python/object:os.system {}", "!!python/object:os.system is a tag, which these files do not have"),
+        (
+            "a: !!python/object:os.system {}",
+            "!!python/object:os.system is a YAML tag, which these files do not support",
+        ),
         ("? {a: b}\n: 3", "a mapping is no key"),
         ("a: *nowhere", "found undefined alias 'nowhere'"),
         ("a: \x00", "line 1 holds the control character 0x00; remove it"),
@@ -230,8 +233,8 @@ LAUGHS = "a: &a [l, l, l, l, l, l, l, l, l]\n" + "".join(
     ("text", "problem"),
     [
         (LAUGHS, "line 6: stands for more than 100,000 values with every alias written out; use fewer aliases"),
-        ("a: &a [*a]", "line 1: an alias is a part of what it stands for; write that out"),
-        ("a: &a {b: {c: *a}}", "line 1: an alias is a part of what it stands for; write that out"),
+        ("a: &a [*a]", "line 1: an alias is part of the value that it refers to; write the value out"),
+        ("a: &a {b: {c: *a}}", "line 1: an alias is part of the value that it refers to; write the value out"),
     ],
 )
 def test_aliases_without_an_end_are_refused_at_once(text: str, problem: str) -> None:
@@ -241,7 +244,7 @@ def test_aliases_without_an_end_are_refused_at_once(text: str, problem: str) -> 
 def test_a_parsers_place_is_told_as_an_editor_counts() -> None:
     (problem,) = _problems("a:\n  b: 1\n c: 2\n")
     assert problem == (
-        "e.yaml: not YAML: line 3, column 2: this line is indented differently from those beside it; indent both alike (while parsing a block "
+        "e.yaml: not YAML: line 3, column 2: this line is indented differently from its neighbours; indent them alike (while parsing a block "
         "mapping that begins on line 1, column 1)"
     )
 

@@ -104,9 +104,9 @@ def test_a_mistake_names_the_file_that_has_it(folder: Path) -> None:
     ("extends", "says"),
     [
         ("none.yaml", "extends: no such file: none.yaml; there are base.yaml"),
-        ("../base.yaml", "extends: '../base.yaml' leads out of "),
-        ("prod.yaml", "extends: 'prod.yaml' leads back to a file that extends this one; break the circle"),
-        ("[base.yaml]", "extends: ['base.yaml'] is no file's name; use for example base.yaml"),
+        ("../base.yaml", "extends: '../base.yaml' is outside of "),
+        ("prod.yaml", "extends: 'prod.yaml' extends a file that extends this one; break the cycle"),
+        ("[base.yaml]", "extends: ['base.yaml'] is not a file name; use for example base.yaml"),
     ],
 )
 def test_a_file_that_cannot_be_extended_is_a_line(folder: Path, extends: str, says: str) -> None:
@@ -118,17 +118,17 @@ def test_a_file_that_cannot_be_extended_is_a_line(folder: Path, extends: str, sa
 def test_what_is_extended_has_to_be_settings(folder: Path) -> None:
     write(folder, "- 1\n", "base")
     write(folder, "extends: base.yaml\n")
-    assert problems(folder) == ["base.yaml: prod.yaml extends it, and it holds no mapping of settings"]
+    assert problems(folder) == ["base.yaml: prod.yaml extends it, and it is not a mapping of settings"]
 
 
 def test_too_many_files_on_end_are_refused(folder: Path) -> None:
     for number in range(9):
         write(folder, f"extends: {f'f{number - 1}' if number else 'base'}.yaml\n", f"f{number}")
-    assert problems(folder, "f8") == ["f1.yaml: extends: more than 8 files on end; extend fewer"]
+    assert problems(folder, "f8") == ["f1.yaml: extends: more than 8 files extend each other in a row; use fewer"]
 
 
 def test_text_without_a_folder_cannot_extend() -> None:
-    with pytest.raises(ConfigurationError, match="extends: is followed in files alone"):
+    with pytest.raises(ConfigurationError, match="extends: is supported only for an environment"):
         parse(f"extends: base.yaml\n{BASE}", source="text")
 
 

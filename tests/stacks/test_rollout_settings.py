@@ -115,7 +115,7 @@ FAULTS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"component": {"copies": 1, "rollout": {"max_batch": {"percent": 50}}}},
         [
             (
-                f"{LLAMA}.rollout.max_batch: 50% of 1 copy is no copy, and the component may have 1 when an update comes; give it 2 or more "
+                f"{LLAMA}.rollout.max_batch: 50% of 1 copy is less than one copy, and the component may have 1 when an update comes; give it 2 or more "
                 "copies at least, or leave the rollout out: SageMaker then starts the new copy before the old one goes"
             )
         ],
@@ -168,7 +168,7 @@ FAULTS: dict[str, tuple[dict[str, Any], list[str]]] = {
         },
         [
             (
-                f"{CHAT}.rollout.percent: 50% of 1 instance is no instance, and the endpoint may have 1 when an update comes; "
+                f"{CHAT}.rollout.percent: 50% of 1 instance is less than one instance, and the endpoint may have 1 when an update comes; "
                 "raise min_instances to 2 or more, or move all traffic at once"
             )
         ],

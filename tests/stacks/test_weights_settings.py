@@ -171,7 +171,7 @@ def test_a_model_that_cannot_be_meant(model: dict[str, Any], message: str) -> No
     ("adapter", "message"),
     [
         ({}, "give exactly one of folder, key and s3"),
-        ({"key": "adapters/a.zip"}, "does not end in .tar.gz, as SageMaker wants"),
+        ({"key": "adapters/a.zip"}, "does not end in .tar.gz, as SageMaker requires"),
         ({"s3": "https://a/b.tar.gz"}, "is not an S3 URI; use s3://bucket/adapters/name.tar.gz"),
         ({"folder": "a", "config": "b"}, "config: the folder has its own; remove it"),
         ({"folder": "nowhere"}, "adapters.triage: nowhere: no such folder; give the one PEFT's save_pretrained wrote"),

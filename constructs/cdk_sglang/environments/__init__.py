@@ -1,1 +1,1 @@
-"""Environments as YAML files: their settings, how they are read, and what is planned, measured and examined of them. No CDK."""
+"""Environments as YAML files: their settings, how they are read, and what to plan, measure and check for them. Does not import CDK."""

@@ -1,4 +1,4 @@
-"""What an environment needs of its account, as plain data. No CDK."""
+"""What an environment requires from its account, as plain data. Does not import CDK."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 UNKNOWN_REGISTRY: Final = "unknown"
-"""Registry of AWS's containers in a Region whose account the package's table does not have."""
+"""Registry of AWS's containers in a Region that is missing from the package's table of registry accounts."""
 
 
 DEFAULT_QUALIFIER: Final = "hnb659fds"
@@ -28,10 +28,10 @@ class EndpointNeeds:
         endpoint_name: Name in SageMaker, such as prod-chat.
         stack_name: Name of its stack.
         component_names: Names in SageMaker of its components and their adapters.
-        log_groups: Names of the log groups that its stack makes.
-        types: Instance types, most wanted first; any of them may be taken.
-        max_instances: Most instances on demand, over all types; 0 for an endpoint that stays on its reservation.
-        reservation: Its training plan; None without one.
+        log_groups: Names of the log groups that its stack creates.
+        types: Instance types in order of preference; any of them may be used.
+        max_instances: Maximum number of on-demand instances over all types; 0 for an endpoint that stays on its reservation.
+        reservation: Its training plan; None if there is none.
     """
 
     name: str
@@ -49,7 +49,7 @@ class NetworkNeeds:
     """The network that instances join.
 
     Attributes:
-        vpc: Who makes it, as in the environment's `network.vpc`.
+        vpc: Kind of network, as in the environment's `network.vpc`.
         zones: With `create`: its zones; empty for the first two of the Region.
         services: With `create`: short names of the services with interface endpoints, such as sagemaker.runtime.
         subnet_ids: With `existing`: its subnets.
@@ -68,12 +68,12 @@ class ImageNeeds:
     """An image that must be in its registry, because the endpoint or the build pulls it.
 
     Attributes:
-        name: What is asked for, such as `sglang:0.5.17-gpu-…`; names the check.
+        name: Requested image, such as `sglang:0.5.17-gpu-…`; used as the name of the check.
         registry: `docker` for Docker Hub, else the account of an ECR registry in the environment's Region, which may be
             `UNKNOWN_REGISTRY`; empty for the environment's own.
         repository: Repository in ECR.
-        tag: Tag; not used where there is a digest.
-        digest: Digest; None where only the tag is given.
+        tag: Tag; not used if there is a digest.
+        digest: Digest; None if only the tag is given.
     """
 
     name: str
@@ -90,7 +90,7 @@ class HubNeeds:
     Attributes:
         repository: Repository, such as Qwen/Qwen3-8B.
         revision: Commit.
-        token_secret: Secret with a read token; None without one.
+        token_secret: Secret with a read token; None if there is none.
     """
 
     repository: str
@@ -112,7 +112,7 @@ class WeightsNeeds:
 
     @property
     def is_model(self) -> bool:
-        """Whether it is a model's folder, not an adapter's archive."""
+        """Whether this is the folder of a model rather than the archive of an adapter."""
         return self.key.endswith("/")
 
 
@@ -124,11 +124,11 @@ class AgentNeeds:
         stack_name: Name of its stack.
         runtime_name: Name of its runtime.
         gateway_name: Name of its gateway; None without tools.
-        memory_name: Name of its memory; None without one.
+        memory_name: Name of its memory; None if there is none.
         has_policies: Whether its gateway has Cedar policies.
-        functions: ARNs of Lambda functions of the author's own.
+        functions: ARNs of the author's own Lambda functions.
         in_vpc: Whether it runs in the environment's subnets.
-        discovery_url: Where the identity provider of its callers describes itself; None for callers with AWS credentials.
+        discovery_url: OpenID Connect discovery URL of its callers' identity provider; None for callers with AWS credentials.
     """
 
     stack_name: str
@@ -147,9 +147,9 @@ class Needs:
 
     Attributes:
         environment: Name of the environment.
-        account: AWS account of its file; None for that of the credentials.
-        region: AWS Region of its file; None for that of the user's AWS settings.
-        planned_region: Region of the plan's prices.
+        account: AWS account that its file names; None for the account of the credentials.
+        region: AWS Region that its file names; None for the Region of the user's AWS settings.
+        planned_region: Region whose prices the plan uses.
         stack_names: Names of all its stacks.
         foundation_stack: Name of the stack that keeps weights, images and keys.
         bucket_parameter: SSM parameter with the name of its weights bucket.
@@ -159,16 +159,16 @@ class Needs:
         network: Its network.
         images: Images that must exist.
         secrets: Names or ARNs of secrets.
-        topics: ARNs of topics that are not the environment's own.
+        topics: ARNs of SNS topics that the environment does not create.
         hub_models: Models that are copied from Hugging Face.
         weights: Files that must be in S3.
         enrichment: Setting of OTel enrichment.
         enrichment_stack: Name of the stack that turns it on.
         usd_per_hour: US dollars per hour by the plan; None if a price is unknown.
-        budget_usd_per_hour: Most it may cost; None without a limit.
-        problems: Everything else that speaks against deploying it, by the plan.
-        qualifier: Qualifier of the bootstrap that its templates deploy with.
-        agent: What its agent needs; None without one.
+        budget_usd_per_hour: Maximum cost per hour; None if there is no limit.
+        problems: All other problems that the plan found.
+        qualifier: Qualifier of the CDK bootstrap that its templates are deployed with.
+        agent: What its agent needs; None if there is none.
     """
 
     environment: str

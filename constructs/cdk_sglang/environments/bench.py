@@ -1,4 +1,4 @@
-"""From an environment to what can be measured in it; what `cdk-sglang bench --env` asks for."""
+"""Components and workloads that can be measured in an environment, for `cdk-sglang bench --env`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def bench_environment(name: str, *, folder: Path = ENVIRONMENTS) -> BenchEnviron
 
     Args:
         name: The environment.
-        folder: Where environments live, with the models and prices of the user's own.
+        folder: Folder of environments, with the user's own models and prices.
 
     Raises:
         ConfigurationError: The settings are wrong; one line per problem.

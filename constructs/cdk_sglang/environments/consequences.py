@@ -1,4 +1,4 @@
-"""Problems that another one explains: references to an endpoint or a component whose own name is refused."""
+"""Problems that follow from another one: references to an endpoint or a component whose own name is invalid."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Final
 from cdk_sglang.errors import Problem
 
 _OWN: Final = re.compile(r"endpoints\.(?P<endpoint>[^.]+)(\.components\.(?P<component>[^.]+))?")
-"""Path of an endpoint or of a component itself."""
+"""Path of an endpoint or of a component."""
 _REFERENCE: Final = re.compile(r"agent\.component|bench\.[^.]+\.component|routes\.[^.]+\.\d+")
 _QUOTED: Final = re.compile(r"'([^']+)' is not allowed; ")
 
 
 def told_once(problems: Iterable[Problem]) -> list[Problem]:
-    """Leave out references to an endpoint or a component whose name is refused where it stands: with another name they are others.
+    """Drop problems about references to an endpoint or a component whose own name is reported as invalid: renaming it changes the references.
 
     Args:
         problems: Everything that is wrong with an environment.

@@ -1,4 +1,4 @@
-"""Names of an environment's stacks, endpoints, components and adapters: what is too long, taken, or given twice."""
+"""Names of an environment's stacks, endpoints, components and adapters: which are too long, taken, or used twice."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RESERVED: Final = {
     "speculative": "the drafts of all components",
     "agent": "the agent",
 }
-"""Names of stacks, which no endpoint may have, with what each holds."""
+"""Names of stacks, which no endpoint may use, with what each contains."""
 
 
 def fleet_name_problems(environment: str, endpoints: Mapping[str, Endpoint]) -> list[Problem]:
@@ -41,7 +41,7 @@ def fleet_name_problems(environment: str, endpoints: Mapping[str, Endpoint]) -> 
 
 
 def stack_name_problems(endpoints: Sequence[str]) -> list[Problem]:
-    """Say which endpoints have the name of another stack of their environment."""
+    """Return a problem for every endpoint that has the name of another stack of its environment."""
     problems = []
     for endpoint in endpoints:
         path, watched = f"endpoints.{endpoint}", endpoint.removesuffix("-alarms")
@@ -54,7 +54,7 @@ def stack_name_problems(endpoints: Sequence[str]) -> list[Problem]:
 
 
 def shared_names(environment: str, endpoints: Mapping[str, Endpoint]) -> dict[Problem, str]:
-    """Return a problem for everything whose name another has: components and adapters of an account and Region share theirs.
+    """Return a problem for every duplicate name: components and adapters of an account and Region share one namespace.
 
     Args:
         environment: Name of the environment.
@@ -70,7 +70,7 @@ def shared_names(environment: str, endpoints: Mapping[str, Endpoint]) -> dict[Pr
 
 
 def _component_names(environment: str, endpoints: Mapping[str, Endpoint]) -> Iterator[tuple[str, str, str]]:
-    """Yield path, full name and kind of what SageMaker keeps as inference components."""
+    """Yield path, full name and kind of everything that becomes an inference component in SageMaker."""
     for endpoint, endpoint_settings in endpoints.items():
         for component, component_settings in endpoint_settings.components.items():
             path = f"endpoints.{endpoint}.components.{component}"

@@ -1,6 +1,6 @@
-"""Kinds of values an environment holds: what each looks like, and what to say when it does not.
+"""Types of values in an environment: their format, and the message for a value that does not match.
 
-Each kind carries its part of the JSON Schema too, so that an editor complains about what the app would.
+Each type also carries its part of the JSON Schema, so that an editor flags the same values as the app.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from cdk_sglang.spec.kinds import matching, one_of
 from cdk_sglang.spec.log_retention import RETENTION_DAYS
 
 _TAG_SIGNS: Final = frozenset("_.:/=+-@")
-"""With letters, digits and spaces, what every service accepts in tags
+"""Characters that, in addition to letters, digits and spaces, every service accepts in tags
 (https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html, read 2026-11)."""
 
 _OWN_TAGS: Final = "cdk-sglang:"
 
 _PREFIX_LENGTHS: Final = range(16, 25)
-"""A VPC takes /16 to /28; below /24 four subnets leave no room for instances and VPC endpoints
+"""A VPC accepts /16 to /28; in a VPC smaller than /24, four subnets leave no room for instances and VPC endpoints
 (https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html, read 2026-11)."""
 
 
 AccountId = Annotated[str, *matching(r"[0-9]{12}", "12 digits in quotes")]
 Region = Annotated[str, *matching(r"[a-z]{2,4}(-[a-z]+)+-[0-9]", "a Region, such as us-east-1")]
 ZONE_ID = r"[a-z]{3,6}[0-9]-az[0-9]{1,2}"
-"""Ids of Availability Zones, which name the same zone in every account (https://docs.aws.amazon.com/ram/latest/userguide/working-with-az-ids.html)."""
+"""Format of Availability Zone ids, which name the same zone in every account (https://docs.aws.amazon.com/ram/latest/userguide/working-with-az-ids.html)."""
 
 Zone = Annotated[
     str,

@@ -1,6 +1,6 @@
 """An environment file and the files that it extends: `extends: base.yaml` at its top.
 
-One rule: mappings are merged key by key, anything else replaces, and null takes a key away.
+The rule: mappings are merged key by key, any other value replaces the one below, and null removes a key.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any, Final
 from cdk_sglang.errors import ConfigurationError, Problem
 
 EXTENDS: Final = "extends"
-"""Key that names the file below, relative to the folder of environments."""
+"""Key that names the file to extend, relative to the folder of environments."""
 _LEVELS_MAX: Final = 8
 
 Reader = Callable[[Path], object]
-"""Reads what a file holds; raises ConfigurationError."""
+"""Reads the content of a file; raises ConfigurationError."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """What one file holds, without `extends`.
+    """Content of one file, without `extends`.
 
     Args:
         path: The file.
@@ -45,17 +45,17 @@ class Layers:
 
     @property
     def merged(self) -> dict[str, Any]:
-        """What the environment holds."""
+        """Settings of the environment after merging."""
         content: dict[str, Any] = {}
         for layer in reversed(self.files):
             content = _merged(content, layer.content)
         return content
 
     def source_of(self, place: str) -> str:
-        """Return the file that a problem is about: the uppermost that says most of its path.
+        """Return the file that a problem refers to: of the files that contain the most of its path, the topmost.
 
         Args:
-            place: Path of the problem, names joined by dots.
+            place: Path of the problem: names joined by dots.
         """
         names = place.replace("[", ".[").split(".")
         return str(max(self.files, key=lambda layer: _depth(layer.content, names)).path)
@@ -66,7 +66,7 @@ def read_layers(path: Path, *, folder: Path, read: Reader) -> Layers:
 
     Args:
         path: The environment's own file.
-        folder: Folder of environments; files outside are refused.
+        folder: Folder of environments; files outside it are refused.
         read: Reads one file.
 
     Raises:
@@ -78,7 +78,7 @@ def read_layers(path: Path, *, folder: Path, read: Reader) -> Layers:
         content = read(here)
         if not isinstance(content, dict):
             by = f"{layers[-1].path} extends it, and it" if layers else "it"
-            raise ConfigurationError([Problem(here, f"{by} holds no mapping of settings")])
+            raise ConfigurationError([Problem(here, f"{by} is not a mapping of settings")])
         layers.append(Layer(path=here, content={key: value for key, value in content.items() if key != EXTENDS}))
         here = _below(content[EXTENDS], here, folder, layers) if EXTENDS in content else None
     return Layers(files=tuple(layers))
@@ -91,17 +91,17 @@ def _below(name: object, path: Path, folder: Path, layers: list[Layer]) -> Path:
         return ConfigurationError([Problem(EXTENDS, text, file=str(path))])
 
     if not isinstance(name, str) or not name:
-        raise refuse(f"{name!r} is no file's name; use for example base.yaml")
+        raise refuse(f"{name!r} is not a file name; use for example base.yaml")
     below = folder / name
     if Path(name).is_absolute() or ".." in Path(name).parts:
-        raise refuse(f"{name!r} leads out of {folder}; keep the file below it")
+        raise refuse(f"{name!r} is outside of {folder}; move the file into it")
     if not below.is_file():
         there = sorted(str(file.relative_to(folder)) for file in folder.rglob("*.yaml") if file != path)
         raise refuse(f"no such file: {below}; there are {', '.join(there) or 'none'}")
     if below in [layer.path for layer in layers]:
-        raise refuse(f"{name!r} leads back to a file that extends this one; break the circle")
+        raise refuse(f"{name!r} extends a file that extends this one; break the cycle")
     if len(layers) == _LEVELS_MAX:
-        raise refuse(f"more than {_LEVELS_MAX} files on end; extend fewer")
+        raise refuse(f"more than {_LEVELS_MAX} files extend each other in a row; use fewer")
     return below
 
 

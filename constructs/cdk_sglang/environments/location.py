@@ -1,4 +1,4 @@
-"""Where an environment's file is: its name in the folder of environments, or its path."""
+"""Location of an environment's file, given by its name in the folder of environments or by its path."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Final
 from cdk_sglang.errors import ConfigurationError, Problem
 
 ENVIRONMENTS: Final = Path("environments")
-"""Folder of environments unless a path or an option names another one."""
+"""Default folder of environments; a path or an option may name another one."""
 _SUFFIX: Final = ".yaml"
 _OTHER_SUFFIX: Final = ".yml"
 _SHOWN: Final = 12
-"""Environments that a message names; of more it names the nearest."""
+"""Maximum number of environments that a message lists; if there are more, it lists the most similar names."""
 _NEAREST: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Location:
-    """An environment as an option names it.
+    """An environment as given by an option.
 
     Attributes:
-        name: Its name, which is its file's without `.yaml`.
+        name: Its name: the file name without `.yaml`.
         folder: Folder of environments; None if neither a path nor an option names one.
         is_path: Whether a path was given.
     """
@@ -42,20 +42,20 @@ class Location:
 def locate(
     reference: str, folder: Path | None = None, *, option: str, folder_option: str = "-c environments"
 ) -> Location:
-    """Return the environment that a name or the path of a file stands for.
+    """Return the environment that a name or a file path refers to.
 
-    `prod` is a name. What holds a slash is a path, with or without `.yaml`; `prod.yaml` alone is a file of the current folder if
-    there is one, and the name `prod` otherwise. The folder of a path is the folder of environments: `models`, `prices.csv` and what the
-    file extends are looked for in it.
+    `prod` is a name. A reference with a slash is a path, with or without `.yaml`. `prod.yaml` alone is a file in the current folder if
+    it exists, and the name `prod` otherwise. The folder of a path is the folder of environments: it is searched for `models`, `prices.csv`
+    and the files that the environment extends.
 
     Args:
         reference: The name or the path.
         folder: Folder of environments that another option names; None if none does.
-        option: Option with the name or path; begins the problems.
+        option: Option with the name or path; the path of every problem.
         folder_option: Option with the folder, for messages.
 
     Raises:
-        ConfigurationError: The path is that of a folder or of a file with another suffix, or its folder is not that of the other option.
+        ConfigurationError: The path is a folder or a file with another suffix, or its folder differs from that of the other option.
     """
     path = Path(reference)
     if not reference.strip():
@@ -82,11 +82,11 @@ def locate(
 
 
 def there_text(folder: Path, name: str = "") -> str:
-    """Return the environments of a folder as the end of a message.
+    """Return the environments of a folder as the last part of a message.
 
     Args:
         folder: The folder, which need not exist.
-        name: Name that was looked for, for the nearest of many.
+        name: Name that was searched for; if there are many environments, the most similar names are listed.
     """
     if not folder.is_dir():
         return f"there is no folder {folder}; correct the path, or make one: cdk-sglang init --environments {folder}"

@@ -1,4 +1,4 @@
-"""Names that tie the stacks of one environment together."""
+"""Names by which the stacks of one environment refer to each other."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ def stack_name(environment: str, part: str) -> str:
 
 
 def endpoint_name(environment: str, endpoint: str) -> str:
-    """Return SageMaker's name of an endpoint; its components are called `<this>-<component>`."""
+    """Return the SageMaker name of an endpoint; its components are named `<endpoint_name>-<component>`."""
     return f"{environment}-{endpoint}"
 
 
 def parameter_name(environment: str, value: str) -> str:
-    """Return the SSM parameter that hands a value of the foundation to the other stacks.
+    """Return the SSM parameter that passes a value of the foundation to the other stacks.
 
-    Parameters, not exports: an exported value cannot change while another stack reads it, which deadlocks an update.
+    Parameters are used instead of exports: an exported value cannot change while another stack imports it, which would block updates.
     """
     return f"/cdk-sglang/{environment}/{value}"
 
 
 def digest_parameter(base: ContainerBase) -> str:
-    """Return the name under which the foundation publishes the digest of the image that is built on a base."""
+    """Return the name of the parameter in which the foundation publishes the digest of the image that is built on a base."""
     return f"image-digest-{hashlib.sha256(base.name.encode()).hexdigest()[:8]}"
 
 
 def environment_name_problems(name: str) -> list[Problem]:
-    """Return what is wrong with the name of an environment, which begins the names of all that is its own."""
+    """Return what is wrong with the name of an environment, which is the prefix of all its resource names."""
     if len(name) > NAME_MAX_LENGTH or not re.fullmatch(NAME_PATTERN, name):
         return [
             Problem(

@@ -1,4 +1,4 @@
-"""What an environment needs of its account; what `cdk-sglang doctor --env` asks for. No CDK."""
+"""What an environment requires from its account, for `cdk-sglang doctor --env`. Does not import CDK."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ from cdk_sglang.spec.image import Image
 
 _LOGS_OF_ENDPOINT: Final = "/aws/sagemaker/Endpoints/"
 _LOGS_OF_COMPONENT: Final = "/aws/sagemaker/InferenceComponents/"
-"""As in cdk_sglang.serving.shared.logs, whose import would load CDK."""
+"""Same value as in cdk_sglang.serving.shared.logs, which is not imported because that would load CDK."""
 _SERVICES: Final = ("sagemaker.runtime", "sagemaker.api", "logs")
 _AGENT_SERVICES: Final = ("bedrock-agentcore.gateway", "bedrock-agentcore", "xray")
-"""Short names of the interface endpoints that stacks.foundation makes."""
+"""Short names of the interface endpoints that stacks.foundation creates for the agent."""
 _DLC_REPOSITORY: Final = "sglang"
 _QUALIFIER: Final = "@aws-cdk/core:bootstrapQualifier"
-"""Context value of cdk.json by which the templates deploy with a bootstrap of another qualifier (aws-cdk-lib 2.275.0)."""
+"""Context key in cdk.json that selects a CDK bootstrap with another qualifier (aws-cdk-lib 2.275.0)."""
 
 
 def environment_needs(name: str, *, folder: Path = ENVIRONMENTS) -> Needs:
-    """Return what an environment needs of its account.
+    """Return what an environment requires from its account.
 
     Args:
         name: The environment.
-        folder: Where environments live, with the models and prices of the user's own.
+        folder: Folder of environments, with the user's own models and prices.
 
     Raises:
         ConfigurationError: The settings are wrong; one line per problem.
     """
     settings = load(name, folder=folder)
     own = own_facts(settings, name=name, folder=folder)
-    # With a budget the plan prices endpoints of unknown models, too.
+    # With a budget, the plan also prices endpoints with unknown models.
     budget = settings.budget_usd_per_hour or math.inf
     fleet = resolve_fleet(settings.model_copy(update={BUDGET: budget}), name=name, own=own)
     components = [one for endpoint in settings.endpoints.values() for one in endpoint.components.values()]
@@ -110,7 +110,7 @@ def _agent(environment: str, settings: Environment) -> AgentNeeds | None:
 
 
 def _parts(settings: Environment, components: list[Component]) -> Iterator[str]:
-    """Yield the parts of which each has a stack, as stacks.fleet makes them."""
+    """Yield the parts that have a stack each, as in stacks.fleet."""
     yield "foundation"
     for endpoint in settings.endpoints:
         yield endpoint
@@ -193,7 +193,7 @@ def _images(settings: Environment, region: str) -> Iterator[ImageNeeds]:
 
 
 def _weights(component: Component) -> Iterator[WeightsNeeds]:
-    """Yield the files that must be in S3: not those that the deployment itself brings there."""
+    """Yield the files that must be in S3 already, without those that the deployment itself uploads."""
     model = component.model
     if model.hugging_face is None:
         yield WeightsNeeds(key=model.folder, bucket=model.bucket_name)

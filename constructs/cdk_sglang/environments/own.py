@@ -1,4 +1,4 @@
-"""Facts of the user's own that an environment is planned with: models, prices and measurements."""
+"""The user's own data that an environment is planned with: models, prices and measurements."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CALIBRATION: Final = "planning.calibration"
 
 
 def own_facts(settings: Environment, *, name: str, folder: Path) -> Own:
-    """Return the user's own models and prices beside the environments, and the measurements that an environment names.
+    """Return the user's own models and prices from the folder of environments, and the measurements that an environment names.
 
     Args:
         settings: The environment.
@@ -22,7 +22,7 @@ def own_facts(settings: Environment, *, name: str, folder: Path) -> Own:
         folder: Folder of the environments.
 
     Raises:
-        ConfigurationError: A file is not what it must be.
+        ConfigurationError: A file is missing or invalid.
     """
     own = read_own(folder)
     place = settings.planning.calibration

@@ -1,4 +1,4 @@
-"""From an environment to what is deployed: every endpoint resolved once, and the plan of all of them."""
+"""Resolution and planning of an environment: every endpoint is resolved once, and all of them are planned together."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _MIB_PER_GIB: Final = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedFleet:
-    """An environment whose every value is known.
+    """An environment with every value resolved.
 
     Attributes:
         endpoints: Endpoints by name.
-        request: What the planner was asked.
-        plan: What it answered.
-        problems: Everything that speaks against deploying it.
+        request: Request to the planner.
+        plan: Plan that the planner returned.
+        problems: All problems found.
     """
 
     endpoints: Mapping[str, ResolvedEndpoint]
@@ -46,16 +46,16 @@ class ResolvedFleet:
 
     @property
     def unplanned(self) -> list[str]:
-        """Components whose memory nobody can check, since neither the catalogue nor the user's own files know their model."""
+        """Components whose memory cannot be checked because their model is in neither the catalogue nor the user's own files."""
         return [f"{name}.{component}" for name, endpoint in self.endpoints.items() for component in endpoint.unplanned]
 
 
 def fleet_request(name: str, *, folder: Path = ENVIRONMENTS) -> FleetRequest:
-    """Return what is to be planned for an environment; what `cdk-sglang plan --env` asks for.
+    """Return the planner request of an environment, for `cdk-sglang plan --env`.
 
     Args:
         name: The environment.
-        folder: Where environments live, with the models and prices of the user's own.
+        folder: Folder of environments, with the user's own models and prices.
 
     Raises:
         ConfigurationError: The settings are wrong; one line per problem.
@@ -70,22 +70,22 @@ def fleet_request(name: str, *, folder: Path = ENVIRONMENTS) -> FleetRequest:
         *(
             problem
             for endpoint in endpoints.values()
-            # The plan itself says what instances lack, but of an endpoint with a model that it knows.
+            # The plan itself reports what the instances lack, but only for endpoints whose model it knows.
             for problem in [*endpoint.problems, *([] if endpoint.is_planned else _room_problems(endpoint))]
         ),
     ]
-    if problems:  # with what the plan says, so that nothing is told in a second round
+    if problems:  # including those of the plan, so that all are reported at once
         problems += plan_fleet(request).problems
         raise ConfigurationError(problem.in_file(source) for problem in dict.fromkeys(problems))
     return replace(request, source=source)
 
 
 def observed_fleet(name: str, *, folder: Path = ENVIRONMENTS) -> ObservedFleet:
-    """Return what is observed of an environment; what `cdk-sglang status --env` asks for.
+    """Return what is monitored in an environment, for `cdk-sglang status --env`.
 
     Args:
         name: The environment.
-        folder: Where environments live, with the models and prices of the user's own.
+        folder: Folder of environments, with the user's own models and prices.
 
     Raises:
         ConfigurationError: The settings are wrong; one line per problem.
@@ -105,11 +105,11 @@ def observed_fleet(name: str, *, folder: Path = ENVIRONMENTS) -> ObservedFleet:
 
 
 def observed_endpoints(environment: str, fleet: ResolvedFleet) -> tuple[ObservedEndpoint, ...]:
-    """Return what is observed of an environment.
+    """Return the monitored endpoints of an environment.
 
     Args:
         environment: Name of the environment.
-        fleet: The environment, with every value resolved, and its plan.
+        fleet: The resolved environment and its plan.
     """
     plans = {plan.name: plan for plan in fleet.plan.endpoints}
     return tuple(
@@ -126,8 +126,8 @@ def resolve_fleet(
     Args:
         settings: The environment.
         name: Its name.
-        own: Models and prices of the user's own.
-        region: Region if the file names none; us-east-1 if nobody does.
+        own: The user's own models and prices.
+        region: Region to use if the file names none; us-east-1 if it is unspecified too.
     """
     endpoints = _resolved(settings, own, settings.region or region or REGION)
     request = _request(name, settings, own, endpoints)
@@ -143,7 +143,7 @@ def resolve_fleet(
 
 
 def _endpoint_problems(settings: Environment, region: str) -> list[Problem]:
-    """Return what speaks against an endpoint itself, in the words of its construct: its types there, its image on them, its routing, its rollout."""
+    """Return the problems of endpoints, with the messages of their constructs: instance types in the Region, image, routing and rollout."""
     problems: list[Problem] = []
     for name, endpoint in settings.endpoints.items():
         path, capacity = f"endpoints.{name}", endpoint.capacity
@@ -194,7 +194,7 @@ def _hosting(settings: Environment, endpoint: Endpoint, own: Own, region: str) -
 
 
 def _with_size(model: Model, own: Own) -> Model:
-    """Return a model with its size in whole MiB: as specified, else that of its facts."""
+    """Return a model with its size in whole MiB: as specified, else from its facts."""
     facts = own.known(model).facts
     gib = model.weights_gib or (None if facts is None else facts.weights_gib)
     return model if gib is None else model.replace(weights_gib=max(1, round(gib * _MIB_PER_GIB)) / _MIB_PER_GIB)
@@ -207,7 +207,7 @@ def _request(name: str, settings: Environment, own: Own, endpoints: Mapping[str,
     return FleetRequest(
         environment=name,
         region=region,
-        # Of models that nobody knows only the instances are known, which only a budget asks for.
+        # For unknown models only the instances are known, and only a budget needs those.
         endpoints=tuple(request for request in requests if request.components or with_budget),
         budget_usd_per_hour=settings.budget_usd_per_hour,
         prices=own.prices,

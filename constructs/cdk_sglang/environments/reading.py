@@ -1,4 +1,4 @@
-"""From a file to checked settings: YAML without surprises, every problem at once, each with its path."""
+"""Reading and checking of environment files: strict YAML, and all problems at once, each with its path."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from cdk_sglang.validation_errors import problems_of
 from cdk_sglang.wording import one_line
 
 _NODES_MAX: Final = 100_000
-"""Keys, values and entries of a file with every alias written out; a fleet of a hundred components has some thousands."""
+"""Maximum number of keys, values and entries in a file after expanding every alias; a fleet of a hundred components has some thousands."""
 _ADVICE: Final = {
     "single document": "remove the line --- and what belongs to another environment",
     "tag": "remove the tag, which begins with an exclamation mark",
     "alias": "define it with & above, or write the value out",
     "character": "put the value in quotes, and indent with spaces",
 }
-"""What to do about an error of the parser that tells no structure, by words of it."""
+"""Advice for a parser error that names no structure, by words that the error contains."""
 _STRUCTURE: Final = ("while parsing", "while scanning")
 
 
@@ -39,7 +39,7 @@ def load(name: str, *, folder: Path = ENVIRONMENTS) -> Environment:
 
     Args:
         name: File name without `.yaml`.
-        folder: Where environments live.
+        folder: Folder of environments.
 
     Raises:
         ConfigurationError: There is no such file, or anything in it is wrong; one line per problem.
@@ -57,7 +57,7 @@ def load(name: str, *, folder: Path = ENVIRONMENTS) -> Environment:
 
 
 def _loaded(path: Path, *, folder: Path) -> Environment:
-    """Return what a file and those that it extends say."""
+    """Return the settings of a file and of the files that it extends."""
     content = _content(path)
     if not isinstance(content, dict) or EXTENDS not in content:
         return check(content, source=str(path))
@@ -71,7 +71,7 @@ def _loaded(path: Path, *, folder: Path) -> Environment:
 
 
 def cdk_json_context(path: Path = Path("cdk.json")) -> dict[str, Any]:
-    """Return the context of cdk.json, so that `python app.py` makes what the CDK CLI makes: only the CLI reads that file."""
+    """Return the context of cdk.json, so that `python app.py` produces the same as the CDK CLI, which alone reads that file."""
     if not path.is_file():
         return {}
     context: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")).get("context", {})
@@ -79,7 +79,7 @@ def cdk_json_context(path: Path = Path("cdk.json")) -> dict[str, Any]:
 
 
 def _content(path: Path) -> object:
-    """Return what a file holds."""
+    """Return the parsed content of a file."""
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -93,7 +93,7 @@ def _content(path: Path) -> object:
 
 
 def parse(text: str, *, source: str) -> Environment:
-    """Check the text of an environment file; `source` begins every problem's line.
+    """Check the text of an environment file; `source` is the prefix of every problem's line.
 
     Raises:
         ConfigurationError: One line per problem.
@@ -121,7 +121,7 @@ def _read(text: str, *, source: str) -> object:
 
 
 def check(content: object, *, source: str) -> Environment:
-    """Check what an environment file holds, once it is read; `source` begins every problem's line.
+    """Check the parsed content of an environment file; `source` is the prefix of every problem's line.
 
     Raises:
         ConfigurationError: One line per problem.
@@ -139,7 +139,7 @@ def check(content: object, *, source: str) -> Environment:
 
 
 def _kind(content: object) -> str:
-    """Return what a file holds instead of a mapping, in words of YAML."""
+    """Return what a file contains instead of a mapping, in YAML terms."""
     match content:
         case None:
             return "nothing"
@@ -155,7 +155,7 @@ def _kind(content: object) -> str:
 
 def _checked(content: object) -> Environment:
     try:
-        return Environment.model_validate(content, by_alias=True, by_name=False)  # keys of files, not names of Python
+        return Environment.model_validate(content, by_alias=True, by_name=False)  # keys as in files, not Python names
     except ValidationError as error:
         wrong = [
             detail["loc"] for detail in error.errors(include_url=False, include_context=False, include_input=False)
@@ -165,33 +165,36 @@ def _checked(content: object) -> Environment:
 
 
 _PARSER_WORDS: Final = (
-    ("found character '\\t' that cannot start any token", "a tab stands where spaces are expected; indent with spaces"),
+    (
+        "found character '\\t' that cannot start any token",
+        "a tab is used where spaces are expected; indent with spaces",
+    ),
     ("that cannot start any token", "begins no value of YAML; put the value in quotes"),
     (
         "could not determine a constructor for the tag",
-        "is a tag, which these files do not have; remove it, or put the value in quotes",
+        "is a YAML tag, which these files do not support; remove it, or put the value in quotes",
     ),
     ("a mapping is no key", "a mapping is no key; fill in the template's braces first, or put the value in quotes"),
     (
         "expected <block end>, but found '<block mapping start>'",
-        "this line is indented differently from those beside it; indent both alike",
+        "this line is indented differently from its neighbours; indent them alike",
     ),
     (
         "expected <block end>, but found '<block sequence start>'",
-        "this line is indented differently from those beside it; indent both alike",
+        "this line is indented differently from its neighbours; indent them alike",
     ),
     ("but got '<stream end>'", "the file ends before a bracket or brace is closed; close it"),
     ("unexpected end of stream", "the file ends before a quote is closed; close it"),
     (
         "mapping values are not allowed",
-        "a colon stands where no key can be; indent the line like its neighbours, or put the value in quotes",
+        "a colon follows text that cannot be a key; indent the line like its neighbours, or put the value in quotes",
     ),
 )
-"""What PyYAML says, by a part of it, in words of whoever writes YAML."""
+"""Plain-language replacements for PyYAML's messages, by a part of the message."""
 
 
 def _in_plain_words(text: str) -> str:
-    """Return what a parser says without its own names; the same text where no better words are known."""
+    """Return a parser's message in plain language; the same text if there is no replacement."""
     for phrase, replacement in _PARSER_WORDS:
         if phrase in text:
             value = re.search(r"'(tag:yaml.org,2002:)?([^']*)'", text)
@@ -201,7 +204,7 @@ def _in_plain_words(text: str) -> str:
 
 
 def _with_place(error: yaml.MarkedYAMLError) -> str:
-    """Return what a parser says, with line and column as an editor counts them, and where that began."""
+    """Return a parser's message with line and column as an editor counts them, and where the enclosing structure begins."""
     at, begun = error.problem_mark, error.context_mark
     text = one_line(str(error.problem or "cannot be read"))
     place = "" if at is None else f"line {at.line + 1}, column {at.column + 1}: "
@@ -213,39 +216,39 @@ def _with_place(error: yaml.MarkedYAMLError) -> str:
         _STRUCTURE
     ):  # such as "expected a single document in the stream", "but found another document"
         advice = next(
-            (advice for words, advice in _ADVICE.items() if words in f"{within} {text}"), "write it otherwise"
+            (advice for words, advice in _ADVICE.items() if words in f"{within} {text}"), "write it differently"
         )
         return place + f"{within} {text}".strip() + f"; {advice}"
     return f"{place}{text} {within}{begin}; check indentation, quotes and brackets up to there"
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML lets the second of two equal keys win in silence: a second component would replace the first.
+    """Loader that refuses repeated keys: YAML silently lets the last of two equal keys win, so a second component would replace the first.
 
-    Texts of digits with a zero in front stay texts, since YAML 1.1 reads them as octal: an account would become another. Aliases may repeat
-    only so much: a file of 2 KB can stand for gigabytes.
+    Digits with a leading zero stay text, because YAML 1.1 reads them as octal, which would change an account number. Expansion of aliases is
+    limited, because a file of 2 KB can expand to gigabytes.
     """
 
     def get_single_node(self) -> Any:
-        """Return the document, unless its aliases make it too large, or a part of itself."""
+        """Return the document; reject one whose aliases make it too large or recursive."""
         node = super().get_single_node()
         if node is not None:
             _count(node, {}, within=set())
         return node
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> Any:
-        """Return a number; a text for digits with a zero in front, and for hours, which YAML 1.1 reads as a number of minutes."""
+        """Return a number; text for digits with a leading zero, and for times, which YAML 1.1 reads as a number of minutes."""
         text = str(self.construct_scalar(node))
         is_text = (len(text) > 1 and text.isdigit() and text[0] == "0") or ":" in text
         return text if is_text else super().construct_yaml_int(node)
 
     def construct_yaml_float(self, node: yaml.ScalarNode) -> Any:
-        """Return a number; a text for times with a fraction of a second."""
+        """Return a number; text for times with a fraction of a second."""
         text = str(self.construct_scalar(node))
         return text if ":" in text else super().construct_yaml_float(node)
 
     def construct_yaml_timestamp(self, node: yaml.ScalarNode) -> Any:
-        """Return a date; say where one stands that no calendar has."""
+        """Return a date; report the line of a date that does not exist."""
         try:
             return super().construct_yaml_timestamp(node)
         except ValueError as error:
@@ -256,7 +259,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         first_lines: dict[object, int] = {}
         problems = []
         for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":  # `<<: *anchor`: keys of its own win, as YAML says
+            if key_node.tag == "tag:yaml.org,2002:merge":  # `<<: *anchor`: its own keys win, as YAML specifies
                 continue
             key = self.construct_object(key_node, deep=True)
             line = key_node.start_mark.line + 1
@@ -281,18 +284,18 @@ _UniqueKeyLoader.add_constructor("tag:yaml.org,2002:timestamp", _UniqueKeyLoader
 
 
 def _count(node: yaml.Node, counted: dict[int, int], *, within: set[int]) -> int:
-    """Return how many nodes a node stands for with every alias written out.
+    """Return the number of nodes that a node contains after expanding every alias.
 
     Args:
         node: The node.
-        counted: Results by the identity of nodes, each of which is looked at once.
-        within: Identities of the nodes around it.
+        counted: Results by identity of the node; each node is counted once.
+        within: Identities of the enclosing nodes.
 
     Raises:
-        ConfigurationError: Too many, or a node is a part of itself.
+        ConfigurationError: There are too many nodes, or a node contains itself.
     """
     if id(node) in within:
-        problem = "an alias is a part of what it stands for; write that out"
+        problem = "an alias is part of the value that it refers to; write the value out"
         raise ConfigurationError([Problem(f"line {node.start_mark.line + 1}", problem)])
     if id(node) not in counted:
         value = node.value if isinstance(node, yaml.SequenceNode | yaml.MappingNode) else ()

@@ -1,6 +1,6 @@
-"""One environment as typed, frozen values: what `environments/<name>.yaml` may say.
+"""One environment as typed, frozen values: the content of `environments/<name>.yaml`.
 
-Only shapes, bounds and words are here; what needs hardware or model facts is checked where those are (stacks/fleet.py).
+Only types, bounds and allowed values are checked here; checks that need hardware or model facts are elsewhere (stacks/fleet.py).
 """
 
 from __future__ import annotations
@@ -42,26 +42,27 @@ from cdk_sglang.spec.observability import Observability
 from cdk_sglang.spec.workload import Workload
 
 _MAX_TAGS: Final = 46
-"""A resource takes 50 (https://docs.aws.amazon.com/general/latest/gr/aws_tagging.html, read 2026-11); four are the library's."""
+"""A resource accepts 50 (https://docs.aws.amazon.com/general/latest/gr/aws_tagging.html, read 2026-11); the library uses four of them."""
 
 
 class Network(Settings):
     """Which network the instances join."""
 
     vpc: Literal["create", "existing", "none"]
-    """`create`: a VPC of the fleet's own, with two isolated subnets, endpoints for S3 and SageMaker, and flow logs; `existing`:
-    subnets that are there; `none`: SageMaker's own network."""
+    """`create`: a VPC for the fleet, with two isolated subnets, endpoints for S3 and SageMaker, and flow logs; `existing`:
+    existing subnets; `none`: SageMaker's own network."""
     cidr: Cidr | None = None
     """With `create`: its address range, /16 to /24; 10.64.0.0/16 by default."""
     availability_zones: (
         Annotated[tuple[Zone, ...], Strict(False), Count(2, 4, "zones"), AfterValidator(unique)] | None
     ) = None
-    """With `create`: two to four zones by name, such as [us-east-1a, us-east-1b], or by id, such as [use1-az4, use1-az6]: a name is another zone
-    in another account, an id is not. By default the first two of the Region, whatever they have; name those that have your GPUs."""
+    """With `create`: two to four zones by name, such as [us-east-1a, us-east-1b], or by id, such as [use1-az4, use1-az6]. A zone name may refer to
+    different zones in different accounts; an id does not. By default the first two zones of the Region, whether or not they offer your GPU types;
+    name zones that do."""
     subnet_ids: Annotated[tuple[SubnetId, ...], *SUBNETS] | None = None
     """With `existing`: two or more subnets in different Availability Zones, with a route to S3 (a gateway endpoint is free)."""
     security_group_ids: Annotated[tuple[SecurityGroupId, ...], *SECURITY_GROUPS] | None = None
-    """With `existing`: one to five security groups; 443 outbound to S3 is enough."""
+    """With `existing`: one to five security groups; outbound port 443 to S3 is enough."""
 
     @model_validator(mode="after")
     def _fields_fit(self) -> Self:
@@ -83,16 +84,16 @@ class Network(Settings):
 
 
 class Data(Settings):
-    """What becomes of weights, logs and images."""
+    """Retention of weights, logs and images."""
 
     on_delete: Literal["retain", "destroy"] = "retain"
-    """Whether deleting a stack keeps its buckets, keys, repository and logs. `destroy` is for throw-away environments."""
+    """Whether buckets, keys, repository and logs are kept when their stack is deleted. `destroy` is for throw-away environments."""
     log_retention_days: RetentionDays = 30
     """Days that logs are kept."""
 
 
 def _or_extends(schema: dict[str, Any]) -> None:
-    """A file that extends another need not have what is required."""
+    """Make the required keys optional in the schema of a file that extends another."""
     schema["anyOf"] = [{"required": schema.pop("required")}, {"required": [EXTENDS]}]
 
 
@@ -104,35 +105,35 @@ class Environment(Settings):
     model_config = ConfigDict(json_schema_extra=_or_extends)
 
     extends: str | None = None
-    """Another file below the folder of environments, such as base.yaml, whose settings hold where this file says nothing else: mappings are
-    merged key by key, anything else replaces, and null takes a key away."""
+    """Another file in the folder of environments, such as base.yaml, whose settings apply unless this file overrides them: mappings are
+    merged key by key, any other value replaces, and null removes a key."""
     account: AccountId | None = None
-    """AWS account, 12 digits in quotes; by default the one the CDK CLI is signed in to."""
+    """AWS account, 12 digits in quotes; by default the account of the CDK CLI's credentials."""
     region: Region | None = None
-    """AWS Region, such as us-east-1; by default the one the CDK CLI is set to."""
+    """AWS Region, such as us-east-1; by default the Region that the CDK CLI is configured with."""
     tags: dict[TagKey, TagValue] = Field(default={}, max_length=_MAX_TAGS)
-    """Tags of every resource, such as cost-centre."""
+    """Tags on every resource, such as cost-centre."""
     budget_usd_per_hour: float | None = Field(default=None, gt=0, le=1_000_000, strict=False)
-    """Most the fleet may cost per hour when fully scaled out, on demand; no limit by default."""
+    """Maximum cost of the fully scaled-out fleet per hour, at on-demand prices; no limit by default."""
     network: Network
     """Which network the instances join."""
     data: Data = Data()
-    """What becomes of weights, logs and images."""
+    """Retention of weights, logs and images."""
     image: Image = Image(dlc="0.5.17-gpu-py312-cu130-ubuntu24.04-sagemaker")
     """The serving container of all endpoints; AWS's own by default."""
     alarms: Alarms = Alarms(topic="create")
-    """Who is told when something is wrong; a topic of the environment's own by default."""
+    """Who is notified when something is wrong; an SNS topic of the environment's own by default."""
     observability: Observability = Observability()
-    """What is shown of the fleet: dashboards, and the metrics behind them."""
+    """Dashboards and reports of the fleet, and the metrics behind them."""
     endpoints: dict[Name, Endpoint] = Field(min_length=1, json_schema_extra={"additionalProperties": False})
     """The endpoints, by name."""
     routes: dict[Name, Destinations] = Field(default={}, json_schema_extra={"additionalProperties": False})
-    """Several components behind one name, such as reasoning: [reserved/qwen, burst/qwen], most wanted first; `Route.load` of
+    """Several components behind one name, in order of preference, such as reasoning: [reserved/qwen, burst/qwen]; `Route.load` in
     cdk_sglang.client reads them."""
     bench: dict[Name, Workload] = Field(default={}, json_schema_extra={"additionalProperties": False})
-    """Workloads that `cdk-sglang bench run` sends, by name; nothing of them is deployed."""
+    """Workloads that `cdk-sglang bench run` sends, by name; they deploy nothing."""
     planning: Planning = Planning()
-    """What the plan is made with: the package's calibration alone by default."""
+    """Input of the plan; only the package's calibration by default."""
     agent: Agent = Agent()
     """An agent on Bedrock AgentCore whose model is one of the components; off by default."""
 
@@ -142,8 +143,8 @@ class Environment(Settings):
         return self
 
     def _extends_problems(self) -> Iterator[Problem]:
-        if self.extends is not None:  # `load` has merged the files, so nobody has here
-            yield Problem(EXTENDS, "is followed in files alone, by the name of the environment")
+        if self.extends is not None:  # `load` has already merged the files and removed the key
+            yield Problem(EXTENDS, "is supported only for an environment that is loaded by its name")
 
     def _region_problems(self) -> Iterator[Problem]:
         if self.region is not None and (unknown := unknown_region(self.region)) is not None:
@@ -164,7 +165,7 @@ class Environment(Settings):
         first_keys: dict[str, str] = {}
         for key in self.tags:  # IAM's are: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html (read 2026-11)
             if key.lower() in first_keys:
-                text = f"differs from {first_keys[key.lower()]!r} by case alone, which IAM refuses; keep one"
+                text = f"differs from {first_keys[key.lower()]!r} only by case, which IAM refuses; keep one"
                 yield Problem(f"tags.{key}", text)
             first_keys.setdefault(key.lower(), key)
 
@@ -185,11 +186,11 @@ class Environment(Settings):
 
     @property
     def _known_region(self) -> str | None:
-        """The Region; None if there is none of that name, which is told once."""
+        """The Region; None if no Region has that name, which is reported only once."""
         return None if self.region is None or unknown_region(self.region) else self.region
 
     _parts: ClassVar[tuple[Callable[[Environment], Iterator[Problem]], ...]] = (
         _extends_problems, _region_problems, _zone_problems, _tag_problems, _place_problems, _route_problems, _workload_problems,
         _agent_problems,
     )  # fmt: skip
-    """Checks of several fields, each made as far as its fields are right."""
+    """Checks across fields, each made only if its fields are valid."""

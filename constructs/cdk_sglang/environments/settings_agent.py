@@ -1,4 +1,4 @@
-"""The agent of an environment held against the rest of the file: its model, the model's server options, the network."""
+"""Checks of an environment's agent against the rest of the file: its model, the model's server options, the network."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def agent_problems(
     account: str | None,
     region: str | None,
 ) -> list[Problem]:
-    """Say what of an agent does not fit the environment; nothing where it is off.
+    """Return the problems of an agent in its environment; an empty list if it is disabled.
 
     Args:
         agent: The agent.
         endpoints: Endpoints of the environment by name.
         vpc: The environment's kind of network.
-        account: The environment's account, where the file names it.
-        region: The environment's Region, where the file names it.
+        account: The environment's account; None if the file names none.
+        region: The environment's Region; None if the file names none.
     """
     if not agent.enabled or agent.component is None:
         return []
@@ -54,7 +54,7 @@ def agent_problems(
 
 
 def agent_region_problems(agent: Agent, region: str) -> Iterator[Problem]:
-    """Yield what of an agent its Region does not have.
+    """Yield a problem for each part of an agent that is not available in its Region.
 
     Args:
         agent: The agent.

@@ -16,7 +16,7 @@ from cdk_sglang.spec.alternatives import exactly_one_of
 from cdk_sglang.wording import exactly_one
 
 _TOPIC: Final = r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}"
-"""A standard topic (CloudWatch refuses FIFO ones):
+"""ARN of a standard topic (CloudWatch rejects FIFO topics):
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html (read 2026-11)."""
 
 
@@ -41,15 +41,15 @@ class Alarms(Settings):
         Annotated[str, AfterValidator(_topic), WithJsonSchema({"type": "string", "pattern": f"^(create|{_TOPIC})$"})]
         | None
     ) = None
-    """`create`: an encrypted topic of the environment's own, to which you subscribe; or the ARN of yours."""
+    """`create`: an encrypted SNS topic for the environment, to which you subscribe; or the ARN of your own topic."""
     page: Annotated[str, AfterValidator(_page), WithJsonSchema({"type": "string", "pattern": f"^{_TOPIC}$"})] | None = (
         None
     )
-    """ARN of the topic of alarms that must wake somebody; `topic` by default."""
+    """ARN of the topic for alarms that must wake somebody; the same as `topic` by default."""
     none: SilenceReason | None = None
-    """Why nobody is to be told. Alarms that roll back a bad update are made all the same."""
+    """Why nobody is notified. Alarms that roll back a bad update are still created."""
     rules: AlarmRules = AlarmRules()
-    """When alarms fire: rates at which error budgets may not be spent, and thresholds."""
+    """When alarms fire: burn rates of error budgets, and thresholds."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -62,7 +62,7 @@ class Alarms(Settings):
 
     @property
     def kind(self) -> Literal["create", "existing", "none"]:
-        """Which of the three it is."""
+        """Which of the three kinds of topic is chosen."""
         if self.topic is None:
             return "none"
         return "create" if self.topic == "create" else "existing"

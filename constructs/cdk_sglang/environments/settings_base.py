@@ -1,4 +1,4 @@
-"""What every class of settings is: a specification of the app's own."""
+"""Base class of all settings: a specification that only the app uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workloads of an environment, held against its components."""
+"""Checks of an environment's workloads against its components."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def component_paths(endpoints: Mapping[str, Endpoint]) -> dict[str, Component]:
 
 
 def workload_problems(workloads: Mapping[str, Workload], endpoints: Mapping[str, Endpoint]) -> list[Problem]:
-    """Say which workloads name a component that is not in the file, or ask for longer requests than it takes."""
+    """Return a problem for every workload that names an unknown component, or sends longer requests than the component accepts."""
     components = component_paths(endpoints)
     problems = []
     for name, workload in workloads.items():
@@ -43,7 +43,7 @@ def workload_problems(workloads: Mapping[str, Workload], endpoints: Mapping[str,
 
 
 def length_problems(workload: Workload, component: Component) -> list[Problem]:
-    """Say that a component refuses the mean request of a workload because of its length."""
+    """Return a problem if a component would reject the mean request of a workload because of its length."""
     limit = component.server.context_length
     if limit is None or workload.dataset is not None:
         return []

@@ -1,4 +1,4 @@
-"""Whether what an environment names is in its Region and account."""
+"""Checks that the resources an environment names are in its Region and account."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from cdk_sglang.spec.endpoint import Endpoint
 
 _ARN: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):[a-z0-9-]+:(?P<region>[a-z0-9-]+):")
 _PARTITIONS: Final = {"cn": "aws-cn", "us-gov": "aws-us-gov"}
-"""Partitions beside `aws`, by how the names of their Regions begin."""
+"""Partitions other than `aws`, by the prefix of their Region names."""
 
 
 def place_problems(
     region: str | None, account: str | None, *, alarms: Alarms, endpoints: Mapping[str, Endpoint]
 ) -> Iterator[Problem]:
-    """Yield what cannot be used from the environment's Region and account; nothing for what the file leaves to the CDK CLI.
+    """Yield a problem for every resource that cannot be used from the environment's Region and account, as far as the file names them.
 
-    Topics, secrets and keys of other accounts are not refused: their policies may allow it.
+    Topics, secrets and keys of other accounts are not rejected: their policies may allow the access.
 
     Args:
-        region: Region of the environment, which exists; None if the file does not say.
-        account: Its account; None if the file does not say.
-        alarms: Who is told.
+        region: Region of the environment, which must exist; None if the file names none.
+        account: Its account; None if the file names none.
+        alarms: Targets that alarms notify.
         endpoints: Endpoints by name.
     """
     for name, endpoint in endpoints.items():

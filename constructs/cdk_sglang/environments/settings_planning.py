@@ -1,4 +1,4 @@
-"""What the plan of an environment is made with."""
+"""Input of an environment's plan."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ def _below(value: str) -> str:
 
 
 class Planning(Settings):
-    """What the plan is made with."""
+    """Input of the plan."""
 
     _noun: ClassVar[str] = "planning"
 
     calibration: Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_below)] | None = None
-    """Measurements of your own, which predictions near them follow: a Parquet file of `cdk-sglang bench run`, a gate-*.json of `cdk-sglang eagle
-    report --calibration`, or a folder of such files, relative to the folder of the environment; the package's calibration alone by default."""
+    """Your own measurements, which predictions for similar configurations follow: a Parquet file of `cdk-sglang bench run`, a gate-*.json of
+    `cdk-sglang eagle report --calibration`, or a folder of such files, relative to the folder of the environment. Only the package's calibration by
+    default."""

@@ -32,13 +32,13 @@ Destinations = Annotated[
     Field(min_length=DESTINATIONS_MIN, max_length=DESTINATIONS_MAX, strict=False),
     AfterValidator(unique),
 ]
-"""Two to five components with the same model, most wanted first."""
+"""Two to five components with the same model, in order of preference."""
 
 
 def route_problems(
     routes: Mapping[str, tuple[str, ...]], endpoints: Mapping[str, Mapping[str, Component]]
 ) -> Iterator[Problem]:
-    """Yield which routes name what is not in the file, or mix models.
+    """Yield a problem for every route that names an unknown component, or mixes models.
 
     Args:
         routes: Destinations of each route.

@@ -1,1 +1,1 @@
-"""Specifications: one frozen type for every noun of a fleet, used by environment files and by Python alike."""
+"""Specifications: one frozen type for every concept of a fleet, used by both environment files and Python."""

@@ -1,4 +1,4 @@
-"""LoRA weights on top of a component, and the place of their files: what an environment file and `AdapterSource` both take."""
+"""LoRA weights on top of a component, and the location of their files, for both environment files and `AdapterSource`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cdk_sglang.spec.secrets import KeyArn
 from cdk_sglang.tokens import is_text_token
 
 ARCHIVE_SUFFIX: Final = ".tar.gz"
-"""ArtifactUrl must end so: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_InferenceComponentContainerSpecification.html"""
+"""Suffix that ArtifactUrl must have: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_InferenceComponentContainerSpecification.html"""
 
 
 class Adapter(OneOf):
@@ -27,21 +27,21 @@ class Adapter(OneOf):
     folder: str | None = None
     """Folder that PEFT's save_pretrained wrote, relative to the repository: checked, packed and uploaded with the deployment."""
     key: str | None = None
-    """Key of a tar.gz in the environment's own weights bucket, such as adapters/triage-v3.tar.gz; a new name for every version."""
+    """Key of a tar.gz in the environment's own weights bucket, such as adapters/triage-v3.tar.gz. Use a new key for every version."""
     s3: str | None = None
-    """S3 URI of a tar.gz in a bucket of yours, such as s3://models/adapters/triage-v3.tar.gz; a new name for every version."""
+    """S3 URI of a tar.gz in your own bucket, such as s3://models/adapters/triage-v3.tar.gz. Use a new key for every version."""
     kms_key: KeyArn | None = None
-    """With s3: ARN of the KMS key that encrypts the archive, where it is not S3's own; its policy must let this account use it."""
+    """With s3: ARN of the KMS key that encrypts the archive, unless it is S3's own. The key policy must allow this account to use it."""
     config: str | None = None
     """With key or s3: path of the adapter's adapter_config.json, to check rank, modules and base model before anything is deployed."""
     base_model: str | None = None
-    """Base model to accept where the adapter was trained on the component's weights under another name."""
+    """Base model to accept if the adapter was trained on the component's weights under another name."""
     team: Name | None = None
-    """Team that answers for its cost in the showback reports; the component's by default."""
+    """Team that its cost is attributed to in the showback reports; the component's team by default."""
 
     @property
     def bucket_name(self) -> str | None:
-        """Name of the bucket that `s3` names; None where the author's own bucket holds the archive."""
+        """Name of the bucket that `s3` names; None if the archive is in the author's own bucket."""
         place = None if self.s3 is None else place_of(self.s3)
         return None if place is None else place.bucket
 
@@ -78,7 +78,7 @@ def _uri_mistakes(uri: str) -> list[str]:
 def _key_mistakes(key: str) -> list[str]:
     if not key.endswith(ARCHIVE_SUFFIX):
         return [
-            f"{key!r} does not end in {ARCHIVE_SUFFIX}, as SageMaker wants; make one with `cdk-sglang adapters pack`"
+            f"{key!r} does not end in {ARCHIVE_SUFFIX}, as SageMaker requires; make one with `cdk-sglang adapters pack`"
         ]
     mistake = empty_part(key) or (None if is_text_token(key) else odd_signs(key))
     return [] if mistake is None else [mistake]

@@ -1,4 +1,4 @@
-"""The optional agent of an environment: what it asks, which tools it has, who may call it."""
+"""The optional agent of an environment: its model, its tools, and who may call it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class JwtAuthorizer(Spec):
             "the provider's discovery URL, such as https://id.example.com/.well-known/openid-configuration",
         ),
     ]
-    """Where the provider describes itself: https://…/.well-known/openid-configuration."""
+    """OpenID Connect discovery URL of the provider: https://…/.well-known/openid-configuration."""
     allowed_clients: Annotated[tuple[str, ...], Field(strict=False), AfterValidator(unique)] = ()
     """Client ids whose tokens are accepted; any by default."""
     allowed_audience: Annotated[tuple[str, ...], Field(strict=False), AfterValidator(unique)] = ()
@@ -62,7 +62,7 @@ class JwtAuthorizer(Spec):
 
 
 class IamAuthorizer(Spec):
-    """Callers with AWS credentials and the right to invoke the runtime."""
+    """Callers with AWS credentials and permission to invoke the runtime."""
 
     _noun: ClassVar[str] = "iam"
 
@@ -80,18 +80,18 @@ class Authorizer(OneOf):
 
 
 class AgentMemorySettings(Spec):
-    """Short-term memory: what a session said, beyond the life of its process."""
+    """Short-term memory: keeps the conversation of a session after its process ends."""
 
     _noun: ClassVar[str] = "memory"
 
     enabled: bool = False
-    """Whether conversations are kept, encrypted with the environment's key. They hold whatever users say: off by default."""
+    """Whether conversations are kept, encrypted with the environment's key. Off by default, because they contain whatever users say."""
     expiry_days: int = Field(default=7, ge=7, le=365)
     """Days after which AgentCore deletes an event (https://docs.aws.amazon.com/bedrock-agentcore, 7 to 365; aws-cdk-lib 2.275.0)."""
 
 
 class OwnTool(Spec):
-    """A Lambda function of the author's own behind the gateway."""
+    """The author's own Lambda function behind the gateway."""
 
     _noun: ClassVar[str] = "tool"
 
@@ -115,11 +115,11 @@ class AgentTools(Spec):
     reference: bool = True
     """The project's clinical-intake tools, with a table of patients and a bucket of reports."""
     own: dict[Name, OwnTool] = Field(default={}, max_length=10, json_schema_extra={"additionalProperties": False})
-    """Lambda functions of your own by the name of their gateway target: the model sees `<target>___<tool>`."""
+    """Your own Lambda functions, by the name of their gateway target. The model sees each tool as `<target>___<tool>`."""
 
     @property
     def any(self) -> bool:
-        """Whether the agent has tools, and so a gateway."""
+        """Whether the agent has tools, and therefore a gateway."""
         return self.reference or bool(self.own)
 
     @model_validator(mode="after")
@@ -144,7 +144,7 @@ class AgentSession(Spec):
     idle_minutes: int = Field(default=15, ge=1, le=480)
     """Minutes without a request after which AgentCore ends the session's process."""
     max_hours: int = Field(default=8, ge=1, le=8)
-    """Hours after which it ends in any case."""
+    """Hours after which AgentCore ends the session in any case."""
 
     @model_validator(mode="after")
     def _idle_ends_first(self) -> Self:
@@ -161,7 +161,7 @@ class AgentSession(Spec):
 
 
 class AgentContainer(Spec):
-    """An image of the author's own instead of a zip of code."""
+    """The author's own image instead of a zip of code."""
 
     _noun: ClassVar[str] = "container"
 
@@ -183,9 +183,9 @@ class Agent(Spec):
     component: Served | None = None
     """The model: <endpoint>/<component> of this file, or <endpoint>/<component>/<adapter>."""
     code: str | None = None
-    """Folder of an agent of your own, with main.py and requirements.lock; the project's own agent by default."""
+    """Folder of your own agent, with main.py and requirements.lock; the project's agent by default."""
     container: AgentContainer | None = None
-    """An image of your own instead of code."""
+    """Your own image instead of code."""
     model_api: Literal["sagemaker", "openai"] = "sagemaker"
     """`sagemaker`: requests signed with SigV4; `openai`: SageMaker's OpenAI-compatible path with bearer tokens."""
     prompt_version: Annotated[str, *matching(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,31}", "a version, such as v1")] | None = None
@@ -193,11 +193,11 @@ class Agent(Spec):
     memory: AgentMemorySettings = AgentMemorySettings()
     """Short-term memory; off by default."""
     tools: AgentTools = AgentTools()
-    """Tools behind the gateway; without any there is no gateway."""
+    """Tools behind the gateway. Without tools there is no gateway."""
     policy: Literal["none", "log_only", "enforce"] = "none"
-    """Cedar policies at the gateway: `log_only` logs what they would refuse, `enforce` refuses what no policy permits."""
+    """Cedar policies at the gateway: `log_only` logs the calls that they would deny, `enforce` denies every call that no policy permits."""
     authorizer: Authorizer = Authorizer(iam=IamAuthorizer())
-    """Who may call the agent; AWS credentials by default. The gateway takes AWS credentials in any case."""
+    """Who may call the agent; AWS credentials by default. The gateway itself always requires AWS credentials."""
     network: Literal["public", "vpc"] = "public"
     """`vpc`: the agent runs in the environment's subnets."""
     session: AgentSession = AgentSession()
@@ -206,19 +206,20 @@ class Agent(Spec):
         Annotated[str, *matching(_ENDPOINT_NAME, "letters, digits and underscores, a letter first, up to 48")],
         Annotated[int, Field(ge=1, le=99999)],
     ] = Field(default={}, max_length=9, json_schema_extra={"additionalProperties": False})
-    """Named endpoints of the runtime, each pinned to a version, such as stable: 3. AgentCore's own DEFAULT is always the newest."""
+    """Named endpoints of the runtime, each pinned to a version, such as stable: 3. AgentCore's own DEFAULT endpoint always uses the newest."""
     max_tool_calls: int = Field(default=8, ge=1, le=50)
-    """Calls of tools in one turn, after which the agent stops and says so."""
+    """Maximum number of tool calls in one turn; the agent then stops and says so."""
     token_budget: int = Field(default=20_000, ge=500, le=1_000_000)
-    """Tokens of one turn, input and output of all its model calls, after which the agent stops and says so."""
+    """Maximum number of tokens in one turn, counting the input and output of all its model calls; the agent then stops and says so."""
     answer_tokens: int | None = Field(default=None, ge=16, le=1_000_000)
-    """Tokens of one answer, at which the model is cut off and the agent says so; the agent's own limit by default, 2048 of the project's."""
+    """Maximum number of tokens in one answer; the model is cut off there and the agent says so. The agent's own limit by default (2048 for the
+    project's agent)."""
     failed_turns_alarm: int | None = Field(default=None, ge=1, le=1_000_000)
-    """Failed turns within 15 minutes, of one endpoint of the runtime, at which an alarm notifies; no alarm by default."""
+    """Number of failed turns within 15 minutes, on one endpoint of the runtime, at which an alarm notifies; no alarm by default."""
     redact: bool = True
-    """Whether prompts, answers and arguments of tools are removed from traces."""
+    """Whether prompts, answers and tool arguments are removed from traces."""
     mlflow: bool = False
-    """Whether a serverless MLflow app keeps traces too."""
+    """Whether traces are also kept in a serverless MLflow app."""
 
     @model_validator(mode="after")
     def _fields_fit(self) -> Self:

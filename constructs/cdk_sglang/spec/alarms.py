@@ -1,4 +1,4 @@
-"""A written decision that the alarms of an endpoint notify nobody."""
+"""A documented decision that the alarms of an endpoint notify nobody."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _REASON_MAX_LENGTH: Final = 500
 def _reason(text: str) -> str:
     reason = text.strip()
     if not reason:
-        raise ValueError("no reason given; say why nobody is to be told, or give a topic")
+        raise ValueError("no reason given; say why nobody is notified, or give a topic")
     if len(reason) > _REASON_MAX_LENGTH:
         raise ValueError(f"has {len(reason)} characters; use {_REASON_MAX_LENGTH} or fewer")
     return reason
@@ -34,4 +34,4 @@ class NoAlarms(Spec):
     _noun = "alarms"
 
     reason: SilenceReason
-    """Why nobody is to be told; written into the template beside every alarm that has no action."""
+    """Why nobody is notified; written into the template next to every alarm that has no action."""

@@ -1,4 +1,4 @@
-"""Specifications with several fields of which exactly one is given, such as the three places where a model may be."""
+"""Specifications with several fields of which exactly one is given, such as the three locations of a model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cdk_sglang.wording import exactly_one
 
 
 def exactly_one_of(*fields: str) -> dict[str, JsonValue]:
-    """Return the rule of a model validator as JSON Schema, so that an editor refuses none and several of the fields too."""
+    """Return the validator's rule as JSON Schema, so that an editor also rejects none or several of the fields."""
     return {"oneOf": [{"required": [field]} for field in fields]}
 
 

@@ -1,4 +1,4 @@
-"""Which instances an endpoint may have, how many, and how they leave."""
+"""Which instances an endpoint may have, how many, and how they are removed."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def _named_once(instances: tuple[GpuInstance, ...]) -> tuple[GpuInstance, ...]:
 class Capacity(Spec):
     """GPU instances of an endpoint: one type, a pool of types by priority, or a reservation.
 
-    Instances follow the copies of the components between the bounds. Every instance above `min_instances` is paid for only while
-    copies need it, unless it is reserved.
+    The number of instances follows the copies of the components, within the bounds. An instance above `min_instances` is paid for only
+    while copies need it, unless it is reserved.
     """
 
     _noun = "capacity"
 
-    # By key alone: `pool`, `reserved` and the bounds are other things in Python.
+    # Only by alias: in Python, `pool`, `reserved` and the bounds have other meanings.
     model_config = ConfigDict(
         populate_by_name=False,
         serialize_by_alias=True,
@@ -54,16 +54,16 @@ class Capacity(Spec):
         Annotated[tuple[Instance, ...], Strict(False), Count(2, 5, "instance types"), AfterValidator(_named_once)]
         | None
     ) = Field(default=None, alias="pool")
-    """Two to five instance types, most wanted first; SageMaker takes the next where the first has no capacity. They share one inference
-    AMI, so their families must agree on one."""
+    """Two to five instance types in order of preference; SageMaker uses the next type if the first has no capacity. They share one inference
+    AMI, so it must support all their families."""
     reservation: Reservation | None = Field(default=None, alias="reserved")
     """A training plan: paid up front, available until it ends."""
     lower_bound: int | None = Field(default=None, alias="min_instances", ge=0, le=MAX_INSTANCES)
-    """Instances that always run and are paid for, over all types; by default 1, or 0 where every component may go to zero."""
+    """Minimum number of instances over all types, which always run and are paid for; by default 1, or 0 if every component may scale to zero."""
     upper_bound: int | None = Field(default=None, alias="max_instances", ge=1, le=MAX_INSTANCES)
-    """Most instances, over all types; bounds the bill. With `reserved`, all of the plan by default."""
+    """Maximum number of instances over all types; limits the cost. With `reserved`, all instances of the plan by default."""
     scale_in: ScaleIn | None = None
-    """How instances leave; SageMaker decides by default."""
+    """How instances are removed; SageMaker decides by default."""
 
     @classmethod
     @checked()
@@ -80,9 +80,10 @@ class Capacity(Spec):
         Args:
             instance: The type, such as `GpuInstance.G6E_12XLARGE` or "ml.g6e.12xlarge"; `GpuInstance.of` describes one that this version
                 does not know.
-            min_instances: Instances that always run and are paid for; by default 1, or 0 where every component may go to zero.
-            max_instances: Most instances; bounds the bill.
-            scale_in: How instances leave; SageMaker decides by default.
+            min_instances: Minimum number of instances, which always run and are paid for; by default 1, or 0 if every component may
+                scale to zero.
+            max_instances: Maximum number of instances; limits the cost.
+            scale_in: How instances are removed; SageMaker decides by default.
 
         Raises:
             ConfigurationError: The type is unknown or the bounds contradict each other.
@@ -99,14 +100,14 @@ class Capacity(Spec):
         max_instances: int,
         scale_in: ScaleIn | None = None,
     ) -> Capacity:
-        """Return the capacity of up to five instance types by priority: SageMaker takes the next where the first has no capacity.
+        """Return the capacity of up to five instance types by priority: SageMaker uses the next type if the first has no capacity.
 
         Args:
-            instances: Types, most wanted first; one alone is no pool. They share one inference AMI, so their families must agree on one.
-            min_instances: Instances that always run and are paid for, over all types; by default 1, or 0 where every component may go to
-                zero.
-            max_instances: Most instances, over all types.
-            scale_in: How instances leave, the least wanted type first; SageMaker decides by default.
+            instances: Types in order of preference, at least two. They share one inference AMI, so it must support all their families.
+            min_instances: Minimum number of instances over all types, which always run and are paid for; by default 1, or 0 if every
+                component may scale to zero.
+            max_instances: Maximum number of instances over all types.
+            scale_in: How instances are removed, the least preferred type first; SageMaker decides by default.
 
         Raises:
             ConfigurationError: A type is unknown or repeated, there are too many, or the bounds contradict each other.
@@ -131,18 +132,18 @@ class Capacity(Spec):
     ) -> Capacity:
         """Return the capacity of a training plan that was bought for endpoints: paid up front, available until it ends.
 
-        The deployment fails unless the plan is active, of this type and count, and lasts to `until`. A guard then alarms 14, 3 and
-        1 days before its end. Nothing is ever bought.
+        The deployment fails unless the plan is active, has this type and count, and lasts until `until`. A guard then raises alarms 14, 3
+        and 1 days before its end. Nothing is ever bought.
 
         Args:
-            training_plan_arn: Literal ARN of the plan, of the stack's Region and account.
+            training_plan_arn: Literal ARN of the plan, in the stack's Region and account.
             instance: Instance type of the plan; a pool cannot be reserved.
-            count: Instances the plan holds.
-            until: Day the plan must last to at the least.
-            min_instances: Instances that always run; 1 or more, since they are paid for whether they run or not.
-            max_instances: Most instances; `count` by default, and no more.
-            on_expiry: Move to on-demand instances before the plan ends; alarms alone by default.
-            scale_in: How instances leave; SageMaker decides by default.
+            count: Number of instances in the plan.
+            until: Earliest day on which the plan may end.
+            min_instances: Minimum number of instances, which always run; 1 or more, since they are paid for whether they run or not.
+            max_instances: Maximum number of instances; `count` by default, and at most `count`.
+            on_expiry: Move to on-demand instances before the plan ends; only alarms by default.
+            scale_in: How instances are removed; SageMaker decides by default.
 
         Raises:
             ConfigurationError: The ARN, the type, the count or the bounds are not possible.
@@ -209,26 +210,26 @@ class Capacity(Spec):
 
     @property
     def instances(self) -> tuple[GpuInstance, ...]:
-        """Instance types, most wanted first."""
+        """Instance types in order of preference."""
         if self.reservation is not None:
             return (self.reservation.type,)
         return self.pool_types or (() if self.type is None else (self.type,))
 
     @property
     def min_instances(self) -> int | None:
-        """Instances that always run; None if unspecified, then the components decide. Reserved ones are paid for: at least one runs."""
+        """Minimum number of instances; None if unspecified, then the components decide. With a reservation at least one runs, since it is paid for."""
         return 1 if self.lower_bound is None and self.reservation is not None else self.lower_bound
 
     @property
     def max_instances(self) -> int:
-        """Most instances."""
+        """Maximum number of instances."""
         if self.upper_bound is not None:
             return self.upper_bound
         return 0 if self.reservation is None else self.reservation.count
 
     @property
     def initial_instances(self) -> int:
-        """Instances an endpoint starts with: one at the least, also where it may go to zero afterwards."""
+        """Number of instances an endpoint starts with: at least one, even if it may scale to zero afterwards."""
         return max(self.min_instances or 1, 1)
 
     @property
@@ -238,7 +239,7 @@ class Capacity(Spec):
 
     @property
     def gpus_per_instance(self) -> int:
-        """GPUs a copy can count on: those of the smallest type, since any type of a pool may be the one that has capacity."""
+        """GPUs that a copy can rely on: those of the smallest type, since any type of a pool may be the one with capacity."""
         return min(instance.gpu_count for instance in self.instances)
 
     @property
@@ -247,7 +248,7 @@ class Capacity(Spec):
         return None if self.reservation is None else self.reservation.move(max_instances=self.max_instances)
 
     def place_problems(self, *, region: str, account: str) -> list[Problem]:
-        """Return the problems of this capacity in a Region and account; none where those are known only at deployment.
+        """Return the problems of this capacity in a Region and account; none if those are known only at deployment.
 
         Args:
             region: Region of the stack; may be a token.
@@ -265,7 +266,7 @@ class Capacity(Spec):
         return problems
 
     def zero_copies_problems(self, *, region: str) -> list[Problem]:
-        """Return why no instance may be left in a Region, where nobody set `min_instances` and every component may go to zero copies.
+        """Return why an endpoint may not scale to zero instances in a Region, if `min_instances` is unset and every component may have zero copies.
 
         Args:
             region: Region of the stack; may be a token.

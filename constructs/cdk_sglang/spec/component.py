@@ -1,4 +1,4 @@
-"""One model on an endpoint, as it is specified."""
+"""Specification of one model on an endpoint."""
 
 from __future__ import annotations
 
@@ -35,41 +35,43 @@ class Component(Spec):
     """SGLang's options."""
     task: Task | None = None
     """What a request asks for: a chat, the completion of a text, embeddings, scores of documents (rerank), or a class (classify); by default
-    what the model was made for. All but chat need an image of this project."""
+    the task the model was made for. All tasks except chat need an image of this project."""
     copies: int | None = Field(default=None, ge=1, le=1000)
-    """Copies at the first deployment, each with its GPUs on one instance: 1 by default, or as many as scaling keeps at least."""
+    """Number of copies at the first deployment, each with its GPUs on one instance; by default 1, or the minimum of scaling."""
     scaling: ComponentScaling | None = None
-    """Bounds between which load and hours change the copies; without them the copies stay as they are."""
+    """Bounds within which load and schedules change the number of copies; without scaling it does not change."""
     load: Load = Load()
     """Requests that callers are expected to send."""
     placement: Placement | None = None
-    """How copies are placed on instances; SageMaker's own way by default."""
+    """How copies are placed on instances; SageMaker decides by default."""
     slo: Slo | None = None
-    """Latency objectives; without them nothing about speed is checked."""
+    """Service level objectives for latency and availability; without them, latency is not checked."""
     resources: HostResources | None = None
-    """Host cores and memory of a copy; by default half of what goes with its GPUs."""
+    """Host cores and memory of a copy; by default half of the share that belongs to its GPUs."""
     startup: StartupTimeouts | None = None
     """Start-up time-outs; by default derived from the size of the weights."""
     rollout: ComponentRollout | None = None
     """How a new version reaches the copies; all at once and without alarms by default."""
     smoke: SmokeRequest | None = None
-    """The request that shows after a deployment that the component answers; that of `verify` by default."""
+    """The request that checks after a deployment that the component answers; that of `verify` by default."""
     team: Name | None = None
-    """Team that answers for its cost: a tag of its SageMaker resources, and a column of the showback reports."""
+    """Team that its cost is attributed to: a tag on its SageMaker resources, and a column in the showback reports."""
     adapters: dict[Name, Adapter] = Field(default={}, json_schema_extra={"additionalProperties": False})
-    """LoRA adapters on the model, by name; needs server.lora and an image of this project."""
+    """LoRA adapters on the model, by name; require server.lora and an image of this project."""
     tp_size_by_type: dict[InstanceName, Annotated[int, Field(ge=1, le=64)]] = Field(default={})
-    """GPUs a forward pass is split over on some types of a pool; on the others server.tp_size, or the fewest that hold the model."""
+    """Tensor-parallel size (GPUs that a forward pass is split over) by instance type of a pool; for other types server.tp_size, or the smallest
+    number of GPUs that holds the model."""
     environment: dict[str, str] = Field(default={})
-    """Further environment variables of the container; never secrets."""
+    """Additional environment variables of the container; never secrets."""
     speculative: Speculative | None = None
-    """A draft that is trained or taken, measured, and served only if it is faster; SGLang's options of server.speculative serve unmeasured."""
+    """A draft that is trained or supplied, measured, and served only if it is faster. SGLang's options in server.speculative take effect without
+    a measurement."""
     fit_check: NoFitCheck | None = None
-    """Whether the model is held to the memory, the GPUs and the context it has; checked by default, and left out only with a reason."""
+    """Reason to skip the check that the model fits its memory, GPUs and context; checked by default."""
 
     @property
     def first_copies(self) -> int:
-        """Copies at the first deployment."""
+        """Number of copies at the first deployment."""
         if self.copies is not None:
             return self.copies
         return max(1, 0 if self.scaling is None else self.scaling.min_copies)

@@ -1,4 +1,4 @@
-"""What the serving image is built on: AWS's SGLang container or upstream's, held fast by a digest."""
+"""What the serving image is built on: AWS's SGLang container or upstream's, pinned by a digest."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from cdk_sglang.validation import Spec
 from cdk_sglang.wording import exactly_one
 
 UPSTREAM_TAG: Final = "lmsysorg/sglang:v0.5.23-cu130"
-"""Docker Hub tag of the SGLang release whose options this library knows (0.5.23, 2026-11)."""
+"""Docker Hub tag of the SGLang release whose options this library supports (0.5.23, 2026-11)."""
 
 _UPSTREAM_VERSION: Final = "0.5.23"
 _UPSTREAM_CUDA: Final = "13.0"
-"""lmsysorg/sglang images are built on CUDA 13.0 since 0.5.11 (sgl-project/sglang, docker/Dockerfile)."""
+"""CUDA version of lmsysorg/sglang images since 0.5.11 (sgl-project/sglang, docker/Dockerfile)."""
 
 _REASON_MAX_LENGTH: Final = 200
 
@@ -38,7 +38,7 @@ Reason = Annotated[
 
 
 def require_pin(digest: str | None, unpinned: str | None) -> None:
-    """Refuse a base image that may move without a reason: two builds of the same content would be two images.
+    """Reject a base image that has neither a digest nor a reason for not having one: two builds of the same content could produce two images.
 
     Raises:
         ValueError: Neither digest nor reason is given, or both are.
@@ -55,8 +55,8 @@ def require_pin(digest: str | None, unpinned: str | None) -> None:
 class ContainerBase(Spec):
     """A base image; make one with `upstream`, `dlc` or `of`, each with the digest that `cdk-sglang image pin` looks up.
 
-    A tag moves: two builds of the same content would be two images, and a rollback would not go back. Where that is acceptable,
-    `unpinned` says why.
+    A tag can move: two builds of the same content could produce two images, and a rollback would not restore the earlier one. If that is
+    acceptable, state the reason in `unpinned`.
     """
 
     _noun: ClassVar[str] = "base"
@@ -83,12 +83,12 @@ class ContainerBase(Spec):
 
     @property
     def name(self) -> str:
-        """Reference with the digest, where there is one; part of the built image's tag."""
+        """Reference, with the digest if there is one; part of the built image's tag."""
         return f"{self.reference}@{self.digest}" if self.digest else self.reference
 
     @property
     def facts(self) -> ImageFacts:
-        """What an image built on this base can run on."""
+        """Facts that decide where an image built on this base can run."""
         return ImageFacts(
             sglang_version=self.sglang_version,
             cuda=self.cuda,
@@ -99,14 +99,14 @@ class ContainerBase(Spec):
     @staticmethod
     @checked()
     def upstream(*, digest: str | None = None, unpinned: str | None = None) -> ContainerBase:
-        """SGLang's own image from Docker Hub: the release this library's options are checked against.
+        """SGLang's own image from Docker Hub: the release that this library's options are checked against.
 
         Args:
             digest: "sha256:…" of the tag, so that the base cannot move.
             unpinned: Without a digest: why the base may move between two builds.
 
         Raises:
-            ConfigurationError: Neither digest nor reason, both, or no digest at all.
+            ConfigurationError: Neither digest nor reason is given, both are, or the digest is malformed.
         """
         return ContainerBase(
             reference=UPSTREAM_TAG,
@@ -121,9 +121,9 @@ class ContainerBase(Spec):
     def dlc(
         tag: SglangDlc = SglangDlc.V0_5_17_UBUNTU, *, digest: str | None = None, unpinned: str | None = None
     ) -> ContainerBase:
-        """AWS's SGLang container: patched by AWS, from a registry of the stack's Region, some releases behind.
+        """AWS's SGLang container: patched by AWS, in a registry of the stack's Region, some releases behind upstream.
 
-        This project's entry is written against SGLang 0.5.23 and stops with one line on a release that lacks what it relies on.
+        This project's entry script is written for SGLang 0.5.23. On a release that lacks a feature it relies on, it stops with one line.
 
         Args:
             tag: The container's tag.
@@ -131,7 +131,7 @@ class ContainerBase(Spec):
             unpinned: Without a digest: why the base may move between two builds.
 
         Raises:
-            ConfigurationError: Neither digest nor reason, both, or no digest at all.
+            ConfigurationError: Neither digest nor reason is given, both are, or the digest is malformed.
         """
         return ContainerBase(
             reference=f"sglang:{tag.value}",
@@ -154,7 +154,7 @@ class ContainerBase(Spec):
         sglang_version: str,
         compute_capabilities: frozenset[str] | None = None,
     ) -> ContainerBase:
-        """Any image with SGLang inside that CodeBuild can pull without credentials, such as a mirror in ECR Public.
+        """Any image that contains SGLang and that CodeBuild can pull without credentials, such as a mirror in ECR Public.
 
         Args:
             reference: "registry/name:tag".

@@ -1,4 +1,4 @@
-"""Instances and the models that share them, as they are specified."""
+"""Specification of an endpoint: instances, and the models that share them."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ class Endpoint(Spec):
     capacity: Capacity
     """GPU instances."""
     image: Image | None = None
-    """The serving container; that of the environment by default."""
+    """The serving container; the environment's by default."""
     routing: PrefixAwareRouting | None = None
-    """How requests are spread; to the copy with the fewest outstanding requests by default."""
+    """How requests are distributed; to the copy with the fewest outstanding requests by default."""
     network_isolation: bool = True
-    """Containers get neither network nor credentials; weights come through SageMaker."""
+    """Whether containers run without network access and credentials; SageMaker then downloads the weights."""
     metric_frequency_seconds: Literal[10, 30, 60, 120, 180, 240, 300] = 60
-    """How often utilisation is published."""
+    """Interval at which utilisation metrics are published, in seconds."""
     idle_alarm: IdleAlarm = IdleAlarm()
-    """When GPUs that do nothing are worth an alarm."""
+    """When idle GPUs raise an alarm."""
     nightly_stop: NightlyStop | None = None
-    """Hours in which the endpoint is off and costs nothing; none by default."""
+    """Hours during which the endpoint is off and costs nothing; none by default."""
     rollout: EndpointRollout | None = None
-    """How a new configuration reaches the instances; a second fleet, all at once and without alarms by default."""
+    """How a new configuration reaches the instances; by default through a second fleet, all at once and without alarms."""
     verify: Verification = Verification()
-    """What is compared with the specification before a deployment counts as done; everything by default."""
+    """What is compared with the specification before a deployment is complete; everything by default."""
     components: dict[Name, Component] = Field(min_length=1, json_schema_extra={"additionalProperties": False})
     """The models, by name."""

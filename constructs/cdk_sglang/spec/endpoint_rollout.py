@@ -28,25 +28,25 @@ _LOWEST_PERCENT: Final = {"canary": 1, "linear": 10, "rolling": BATCH_MIN_PERCEN
 class EndpointRollout(Spec):
     """How a new configuration reaches the instances of an endpoint.
 
-    A second fleet needs as many further instances as there are while it lasts; rolling needs one batch. Make one with `canary`, `linear`,
-    `rolling` or `blue_green_all_at_once`.
+    While it exists, a second fleet needs as many additional instances as the endpoint has; `rolling` needs one batch. Make one with
+    `canary`, `linear`, `rolling` or `blue_green_all_at_once`.
     """
 
     _noun: ClassVar[str] = "rollout"
 
     strategy: Literal["all_at_once", "canary", "linear", "rolling"]
-    """`all_at_once`, `canary` and `linear` start a second fleet and move the traffic at once, in two steps, or in equal ones; `rolling`
-    replaces some instances at a time and needs the fewest."""
+    """`all_at_once`, `canary` and `linear` start a second fleet and move the traffic at once, in two steps, or in equal steps; `rolling`
+    replaces some instances at a time and needs the fewest additional ones."""
     percent: Annotated[int, Field(ge=1, le=BATCH_MAX_PERCENT)] | None = None
-    """Percentage that one step moves or replaces, with canary (1 to 50), linear (10 to 50) and rolling (5 to 50)."""
+    """With canary (1 to 50), linear (10 to 50) and rolling (5 to 50): percentage that one step moves or replaces."""
     wait_seconds: Wait = 300
     """How long the alarms are watched after each step, in seconds."""
     termination_wait_seconds: Wait | None = None
-    """How much longer the old fleet stays, in seconds, not with rolling; it goes at once by default."""
+    """Not with rolling: how much longer the old fleet is kept, in seconds; it is terminated at once by default."""
     rollback_percent: Annotated[int, Field(ge=BATCH_MIN_PERCENT, le=100)] | None = None
-    """Percentage of the instances that one step of a rollback replaces, with rolling; all at once by default."""
+    """With rolling: percentage of the instances that one step of a rollback replaces; all at once by default."""
     timeout_seconds: Timeout | None = None
-    """Longest time for all steps, in seconds; SageMaker's own limit by default."""
+    """Maximum time for all steps, in seconds; SageMaker's own limit by default."""
     alarms: RollbackAlarms = RollbackAlarms()
     """Alarms that trigger a rollback."""
 
@@ -60,12 +60,12 @@ class EndpointRollout(Spec):
         timeout_seconds: int | None = None,
         alarms: RollbackAlarms | None = None,
     ) -> EndpointRollout:
-        """Start a second fleet, move all traffic, watch the alarms, and end the first fleet.
+        """Start a second fleet, move all traffic, watch the alarms, and terminate the first fleet.
 
         Args:
-            wait_seconds: How long the alarms are watched before the old fleet goes; 0 to 3600, 300 by default.
-            termination_wait_seconds: How much longer the old fleet stays; 0 to 3600, 0 by default.
-            timeout_seconds: Longest time for all of it, 600 to 28800; SageMaker's own limit by default.
+            wait_seconds: Seconds for which the alarms are watched before the old fleet is terminated; 0 to 3600, 300 by default.
+            termination_wait_seconds: Additional seconds for which the old fleet is kept; 0 to 3600, 0 by default.
+            timeout_seconds: Maximum number of seconds for the whole rollout, 600 to 28800; SageMaker's own limit by default.
             alarms: Alarms that trigger a rollback; errors and missing capacity by default.
         """
         return cls(
@@ -151,9 +151,9 @@ class EndpointRollout(Spec):
 
         Args:
             percent: Percentage of the instances that one step replaces.
-            wait_seconds: How long the alarms are watched after each step; 0 to 3600, 300 by default.
+            wait_seconds: Seconds for which the alarms are watched after each step; 0 to 3600, 300 by default.
             rollback_percent: Percentage of the instances that one step of a rollback replaces, 5 to 100; all at once by default.
-            timeout_seconds: Longest time for all steps, 600 to 28800; SageMaker's own limit by default.
+            timeout_seconds: Maximum number of seconds for all steps, 600 to 28800; SageMaker's own limit by default.
             alarms: Alarms that trigger a rollback; errors and missing capacity by default.
         """
         return cls(
@@ -193,12 +193,12 @@ class EndpointRollout(Spec):
         """Check the rollout against the instances that an endpoint may have when an update comes.
 
         Args:
-            min_instances: Fewest instances; None if unspecified.
+            min_instances: Minimum number of instances; None if unspecified.
         """
         problems = [problem.under("alarms") for problem in self.alarms.problems(may_be_zero=min_instances == 0)]
         if self.percent is not None and (min_instances or 0) < FEWEST_TO_SPLIT:
             text = (
-                f"{self.percent}% of 1 instance is no instance, and the endpoint may have 1 when an update comes; "
+                f"{self.percent}% of 1 instance is less than one instance, and the endpoint may have 1 when an update comes; "
                 "raise min_instances to 2 or more, or move all traffic at once"
             )
             problems.append(Problem("percent", text))

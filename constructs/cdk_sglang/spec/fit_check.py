@@ -1,4 +1,4 @@
-"""A written decision that nobody checks whether a model runs on its GPUs."""
+"""A documented decision to skip the check that a model runs on its GPUs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _reason(text: str) -> str:
 
 
 class NoFitCheck(Spec):
-    """A component is deployed although the plan says that it does not run, or cannot tell; the plan shows the reason."""
+    """Deploy a component although the plan says that it does not run, or cannot tell. The plan shows the reason."""
 
     _noun = "fit_check"
 
@@ -32,4 +32,4 @@ class NoFitCheck(Spec):
         AfterValidator(_reason),
         WithJsonSchema({"type": "string", "minLength": 1, "maxLength": _REASON_MAX_LENGTH}),
     ] = Field(validation_alias="none", serialization_alias="none")
-    """Why the model runs all the same, for example a measurement of the same model on the same GPUs."""
+    """Why the model is expected to run nevertheless, for example a measurement of the same model on the same GPUs."""

@@ -1,4 +1,4 @@
-"""The serving container of an endpoint: what an environment file and `ServingImage` take."""
+"""The serving container of an endpoint, for both environment files and `ServingImage`."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from cdk_sglang.wording import exactly_one
 
 
 class ImageBuild(Spec):
-    """This project's image, built by CodeBuild when its content has changed; exactly one of digest and unpinned."""
+    """This project's image, which CodeBuild builds when its content changes; exactly one of digest and unpinned."""
 
     model_config = ConfigDict(json_schema_extra=exactly_one_of("digest", "unpinned"))
 
     base: Literal["upstream", "dlc"] = "upstream"
-    """What it is built on: SGLang's own image, or AWS's, which is some releases behind and patched by AWS."""
+    """Base image: SGLang's own, or AWS's, which is patched by AWS and some releases behind."""
     digest: Digest | None = None
-    """Digest of the base, so that it cannot move; `cdk-sglang image pin` looks it up."""
+    """Digest of the base image, so that it cannot move; `cdk-sglang image pin` looks it up."""
     unpinned: Reason | None = None
-    """Without a digest: why the base may move between two builds."""
+    """Without a digest: why the base image may move between two builds."""
     docker_hub_secret: SecretId | None = None
-    """Name or ARN of a secret with credentials for Docker Hub, {"username": ..., "password": an access token}: without, Docker Hub limits the
-    pulls of an address, which other builds in AWS share."""
+    """Name or ARN of a secret with credentials for Docker Hub, {"username": ..., "password": an access token}. Without credentials, Docker Hub
+    limits pulls per IP address, and other builds in AWS share that address."""
     docker_hub_kms_key: KeyArn | None = None
-    """With docker_hub_secret: ARN of the KMS key that encrypts the secret, where it is not Secrets Manager's own."""
+    """With docker_hub_secret: ARN of the KMS key that encrypts the secret, unless it is Secrets Manager's own."""
 
     @model_validator(mode="after")
     def _pinned(self) -> Self:
@@ -49,20 +49,20 @@ class ImageBuild(Spec):
 
 
 class RepositoryImage(Spec):
-    """An image in an ECR repository of the account and Region, built on this project's container."""
+    """An image in an ECR repository of the same account and Region, built on this project's container."""
 
     name: Annotated[str, StringConstraints(min_length=2, max_length=256)]
     """Name of the repository."""
     digest: Digest
     """Digest of the image."""
     cuda: Cuda
-    """CUDA toolkit of the image, such as "13.0", in quotes."""
+    """CUDA toolkit version of the image, such as "13.0", in quotes."""
     sglang_version: SglangVersion
-    """SGLang inside the image."""
+    """SGLang version in the image."""
 
     @property
     def facts(self) -> ImageFacts:
-        """What the image can run on."""
+        """Facts that decide where the image can run."""
         return ImageFacts(
             sglang_version=self.sglang_version, cuda=self.cuda, compute_capabilities=None, kind="cdk-sglang"
         )
@@ -75,11 +75,11 @@ class Image(OneOf):
     _alternatives: ClassVar[tuple[str, ...]] = ("build", "dlc", "repository")
 
     build: ImageBuild | None = None
-    """This project's image: adapters, sticky sessions, deep health checks."""
+    """This project's image, with adapters, sticky sessions and deep health checks."""
     dlc: DlcTag | None = None
-    """Tag of AWS's own SGLang container: no adapters, no sessions, nothing to build."""
+    """Tag of AWS's own SGLang container, without adapters and sessions; nothing is built."""
     digest: Digest | None = None
-    """With dlc: digest of the tag, since AWS moves tags when it rebuilds an image; `cdk-sglang image pin --base dlc` looks it up."""
+    """With dlc: digest of the tag, because AWS moves tags when it rebuilds an image; `cdk-sglang image pin --base dlc` looks it up."""
     repository: RepositoryImage | None = None
     """An image you built."""
 
@@ -93,7 +93,7 @@ class Image(OneOf):
 
     @property
     def facts(self) -> ImageFacts:
-        """What the container can run on."""
+        """Facts that decide where the container can run."""
         if self.dlc is not None:
             return SglangDlc(self.dlc).facts
         if self.build is not None:
@@ -105,23 +105,23 @@ class Image(OneOf):
 class PulledImage(Spec):
     """An image in a repository that Python code holds as an object; exactly one of digest and tag.
 
-    `RepositoryImage` is the same in an environment file, where the repository has a name and the image a digest.
+    `RepositoryImage` is the equivalent in environment files; it takes the repository's name and the image's digest.
     """
 
     _noun: ClassVar[str] = "image"
 
     digest: DigestOrToken | None = None
-    """Digest of the image, which cannot move under a running endpoint; may be known only at deployment."""
+    """Digest of the image, which cannot change under a running endpoint; may be known only at deployment."""
     tag: str | None = None
-    """Tag of the image, where there is no digest."""
+    """Tag of the image, if there is no digest."""
     cuda: Cuda
-    """CUDA toolkit of the image, such as "12.8"."""
+    """CUDA toolkit version of the image, such as "12.8"."""
     sglang_version: SglangVersion
-    """SGLang inside the image."""
+    """SGLang version in the image."""
     compute_capabilities: frozenset[str] | None = None
     """GPU generations it was compiled for; None if unknown, which skips that check."""
     kind: ImageKind = "cdk-sglang"
-    """Whose entry script it has."""
+    """Which entry script it has: AWS's or this project's."""
 
     @model_validator(mode="after")
     def _one_reference(self) -> Self:

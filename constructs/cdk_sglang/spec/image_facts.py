@@ -1,4 +1,4 @@
-"""What serving images were built for: SGLang, CUDA and GPU generations, and the kinds of values that describe it."""
+"""What serving images were built for: SGLang, CUDA and GPU generations, and the types of values that describe them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from cdk_sglang.tokens import is_text_token
 _DIGEST: Final = r"sha256:[0-9a-f]{64}"
 _CUDA: Final = r"[0-9]+\.[0-9]+"
 _AL2023_SGLANG: Final = "0.5.17"
-"""SGLang in `server-sagemaker-cuda-v1.3`, whose tag does not name it (docs/src/data/sglang-server, read 2026-08-21)."""
+"""SGLang version in `server-sagemaker-cuda-v1.3`, whose tag does not state it (docs/src/data/sglang-server, read 2026-08-21)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFacts:
-    """What a serving image was built for; made by a specification of an image, which checks the values.
+    """What a serving image was built for; created by the specification of an image, which checks the values.
 
     Attributes:
-        sglang_version: SGLang inside the image, such as "0.5.17".
-        cuda: CUDA toolkit of the image, such as "13.0"; decides the driver, thus the inference AMI.
+        sglang_version: SGLang version in the image, such as "0.5.17".
+        cuda: CUDA toolkit version of the image, such as "13.0"; it decides the driver, and so the inference AMI.
         compute_capabilities: GPU generations its kernels were compiled for ("9.0" is Hopper); None if unknown, which skips that check.
-        kind: "dlc" for the entry script of AWS's container (one value a flag), "cdk-sglang" for this project's.
+        kind: "dlc" for the entry script of AWS's container (one value per flag), "cdk-sglang" for this project's.
     """
 
     sglang_version: str
@@ -47,20 +47,20 @@ class SglangDlc(Enum):
     """Built on lmsysorg/sglang; for every GPU family of SageMaker hosting."""
 
     V0_5_18_UBUNTU = "0.5.18-gpu-py312-cu130-ubuntu24.04-sagemaker"
-    """As 0.5.17's, of 2026-08-25."""
+    """Like V0_5_17_UBUNTU; published 2026-08-25."""
 
     V0_5_19_UBUNTU = "0.5.19-gpu-py312-cu130-ubuntu24.04-sagemaker"
-    """As 0.5.17's, of 2026-09-07."""
+    """Like V0_5_17_UBUNTU; published 2026-09-07."""
 
     V0_5_20_UBUNTU = "0.5.20-gpu-py312-cu130-ubuntu24.04-sagemaker"
-    """As 0.5.17's, of 2026-09-19."""
+    """Like V0_5_17_UBUNTU; published 2026-09-19."""
 
     V0_5_17_AL2023 = "server-sagemaker-cuda-v1.3"
-    """Compiled for Hopper and Blackwell data-centre GPUs only: not for g5, g6, g6e, g7e and p4."""
+    """Compiled only for Hopper and Blackwell data-centre GPUs: does not run on g5, g6, g6e, g7e and p4."""
 
     @property
     def facts(self) -> ImageFacts:
-        """SGLang, CUDA and GPU generations of the tag."""
+        """SGLang version, CUDA version and GPU generations of the tag."""
         hopper_and_blackwell = frozenset({"9.0", "10.0", "10.3"})
         # The Ubuntu images are upstream's own, whose kernels cover Ampere to Blackwell; their build arguments do not list them.
         return ImageFacts(
@@ -99,11 +99,11 @@ def _dlc_tag(value: str) -> str:
 Digest = Annotated[str, AfterValidator(_digest), WithJsonSchema({"type": "string", "pattern": f"^{_DIGEST}$"})]
 """Digest of an image."""
 DigestOrToken = Annotated[str, AfterValidator(_digest_or_token)]
-"""Digest of an image, which may be known only at deployment."""
+"""Digest of an image, or a token that is known only at deployment."""
 Cuda = Annotated[str, AfterValidator(_cuda), WithJsonSchema({"type": "string", "pattern": f"^{_CUDA}$"})]
-"""Version of a CUDA toolkit, which decides the AMI and so must be known at synth."""
+"""Version of a CUDA toolkit. It decides the AMI, so it must be known at synth."""
 SglangVersion = Annotated[str, StringConstraints(min_length=1, max_length=40)]
-"""SGLang's release in an image."""
+"""SGLang release in an image."""
 DlcTag = Annotated[
     str, AfterValidator(_dlc_tag), WithJsonSchema({"type": "string", "enum": [tag.value for tag in SglangDlc]})
 ]

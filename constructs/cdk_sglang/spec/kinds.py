@@ -1,6 +1,6 @@
-"""Kinds of values that several specifications hold: what each looks like, and what to say when it does not.
+"""Types of values that several specifications share: their format, and the message for a value that does not match.
 
-Each kind carries its part of the JSON Schema too, so that an editor complains about the same values as the validation.
+Each type also carries its part of the JSON Schema, so that an editor flags the same values as the validation.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from cdk_sglang.tokens import is_text_token
 
 
 def matching(pattern: str, words: str, *, max_length: int | None = None) -> tuple[AfterValidator, WithJsonSchema]:
-    """Return the annotations of a text that matches a pattern as a whole.
+    """Return the annotations of a string that must fully match a pattern.
 
     Args:
         pattern: Regular expression that Python and JSON Schema both understand.
-        words: The values allowed, for the message, such as "12 digits in quotes".
-        max_length: Most characters; no limit by default.
+        words: Description of the allowed values for the message, such as "12 digits in quotes".
+        max_length: Maximum number of characters; no limit by default.
     """
     compiled = re.compile(pattern)
 
@@ -51,10 +51,10 @@ def matching(pattern: str, words: str, *, max_length: int | None = None) -> tupl
 def one_of(
     values: Sequence[str] | Sequence[int], unknown: Callable[[Any], str]
 ) -> tuple[AfterValidator, WithJsonSchema]:
-    """Return the annotations of a text or number that is one of a list.
+    """Return the annotations of a string or number that must be one of a list.
 
     Args:
-        values: The values allowed; all texts or all numbers.
+        values: The allowed values; all strings or all numbers.
         unknown: Returns the message for any other value.
     """
 
@@ -72,14 +72,14 @@ NAME_WORDS: Final = "lower-case letters, digits and single hyphens, starting wit
 NAME_MAX_LENGTH: Final = 40
 
 Name = Annotated[str, *matching(NAME_PATTERN, NAME_WORDS, max_length=NAME_MAX_LENGTH)]
-"""Name of an environment, endpoint, component, adapter or schedule: part of AWS names."""
+"""Name of an environment, endpoint, component, adapter or schedule; used as part of AWS resource names."""
 
 _INSTANCE_TYPES: Final = tuple(instance.name for instance in GpuInstance.all())
 
 InstanceType = Annotated[str, *one_of(_INSTANCE_TYPES, unknown_type)]
-"""Name of one of the GPU instance types that SageMaker hosts on."""
+"""Name of a GPU instance type that SageMaker hosting supports."""
 InstanceName = Annotated[str, WithJsonSchema({"type": "string", "enum": list(_INSTANCE_TYPES)})]
-"""Name of an instance type that is compared with those of an endpoint, which may be of the author's own."""
+"""Name of an instance type that is compared with those of an endpoint, which may include types that the author describes."""
 
 
 def _instance(value: object, validate: Callable[[object], str]) -> GpuInstance:
@@ -98,17 +98,17 @@ Instance = Annotated[
     PlainSerializer(lambda instance: instance.name, return_type=str),
     WithJsonSchema({"type": "string", "enum": list(_INSTANCE_TYPES)}),
 ]
-"""GPU instance type: by name, or as a `GpuInstance`, which may describe a type that this version does not know."""
+"""GPU instance type: a name, or a `GpuInstance`, which may describe a type that this version does not know."""
 
 
 @dataclass(frozen=True)
 class Count:
-    """How many items a list takes. pydantic's own bounds would also count the items that are wrong as missing.
+    """How many items a list takes. Pydantic's own bounds would also report invalid items as missing.
 
     Args:
-        low: Fewest items.
-        high: Most items.
-        items: What they are, for the message, such as "security groups".
+        low: Minimum number of items.
+        high: Maximum number of items.
+        items: What the items are, for the message, such as "security groups".
     """
 
     low: int
@@ -122,7 +122,7 @@ class Count:
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Tell editors the bounds."""
+        """Add the bounds to the JSON Schema for editors."""
         return {**handler(schema), "minItems": self.low, "maxItems": self.high}
 
     def _check(self, items: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -132,7 +132,7 @@ class Count:
 
 
 def unique(values: tuple[str, ...]) -> tuple[str, ...]:
-    """Return a list in which everything is named once.
+    """Return the list unchanged if it has no duplicates.
 
     Raises:
         ValueError: A value is listed more than once.

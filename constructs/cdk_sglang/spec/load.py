@@ -13,17 +13,17 @@ from cdk_sglang.validation import Spec
 
 EXPECTED_INPUT_TOKENS: Final = 1024
 EXPECTED_OUTPUT_TOKENS: Final = 256
-"""Mean prompt and answer if unspecified: the planner's own assumption."""
+"""Mean lengths of prompt and answer if unspecified, in tokens: the planner's own assumption."""
 
 Arrivals = Literal["independent", "lockstep"]
 ARRIVALS: Final[tuple[str, ...]] = get_args(Arrivals)
-"""How requests come: each in its own time, as users' do, or all at once with equal lengths, as a benchmark's, so that they move in step."""
+"""How requests arrive: independently, as from users, or all at once with equal lengths, as in a benchmark, so that they run in lockstep."""
 
 IMAGES_MAX: Final = 1000
-"""Not a limit of SGLang: a request of more images than this is a mistake in the unit."""
+"""Not a limit of SGLang: a request with more images than this is assumed to be a unit mistake."""
 
 IMAGE_PRESETS: Final = {"4k": (2160, 3840), "1080p": (1080, 1920), "720p": (720, 1280), "360p": (360, 640)}
-"""Heights and widths by name, as SGLang's benchmark has them (0.5.23, `--image-resolution` of benchmark/serving.py)."""
+"""Heights and widths by name, as in SGLang's benchmark (0.5.23, `--image-resolution` of benchmark/serving.py)."""
 
 ImageResolution = Annotated[
     str,
@@ -46,14 +46,14 @@ class Load(Spec):
     output_tokens: Tokens = EXPECTED_OUTPUT_TOKENS
     """Mean number of tokens in an answer."""
     arrivals: Arrivals = "independent"
-    """How requests come: each in its own time, or all at once and of equal length, as in many benchmarks."""
+    """How requests arrive: independently, or all at once and with equal lengths, as in many benchmarks."""
     images: float = Field(default=0, ge=0, le=IMAGES_MAX)
     """Mean number of images in a request, which an image encoder turns into tokens of the prompt; none by default."""
     image_resolution: ImageResolution = "1080p"
-    """Size of an image: 4k, 1080p, 720p, 360p, or height x width in pixels, such as 1080x1920; how many tokens it takes follows from the
-    model's own image processor."""
+    """Size of an image: 4k, 1080p, 720p, 360p, or height x width in pixels, such as 1080x1920. The model's own image processor determines how many
+    tokens it takes."""
     image_tokens: Tokens | None = None
-    """Tokens of the prompt that one image takes, where a processor is set otherwise than the model's makers published it, or is not known."""
+    """Prompt tokens that one image takes, if the image processor is unknown or configured differently from the published model."""
 
     @model_validator(mode="after")
     def _of_images(self) -> Self:

@@ -28,4 +28,4 @@ RETENTION_DAYS: Final = (
     3288,
     3653,
 )
-"""https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html (read 2026-11)"""
+"""Allowed values: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html (read 2026-11)."""

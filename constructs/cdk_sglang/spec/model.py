@@ -1,4 +1,4 @@
-"""The model that a component serves, and the place of its weights: what an environment file and `ModelSource` both take."""
+"""The model that a component serves, and the location of its weights, for both environment files and `ModelSource`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _HUB_TOKEN: Final = re.compile(r"hf_[A-Za-z0-9]{20,}")
 _SECRET: Final = re.compile(NAME_OR_ARN)
 
 _MAX_PREFIX_BYTES: Final = 900
-"""S3Uri of a model is at most 1,024 long (botocore 1.44.5, S3ModelUri), of which scheme and bucket take up to 69; keys below need room."""
+"""The S3Uri of a model has at most 1,024 characters (botocore 1.44.5, S3ModelUri). Scheme and bucket take up to 69; the keys below need room."""
 
 _GIB: Final = 2**30
 
@@ -42,16 +42,16 @@ def _secret(value: str) -> str:
 
 
 class Model(OneOf):
-    """Whose weights a component serves, and where they are; exactly one of hugging_face, prefix and s3."""
+    """The model that a component serves, and where its weights are; exactly one of hugging_face, prefix and s3."""
 
     _noun: ClassVar[str] = "model"
     _alternatives: ClassVar[tuple[str, ...]] = ("hugging_face", "prefix", "s3")
 
     id: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
-    """Catalogue id, such as Qwen/Qwen3-8B: tells the planner size and shape. The repository of hugging_face by default. Of a model that
-    the catalogue does not know, little is checked, and no slo can be given."""
+    """Catalogue id, such as Qwen/Qwen3-8B, which gives the planner the model's size and architecture; by default the repository of hugging_face.
+    For a model that is not in the catalogue, little is checked, and no slo can be given."""
     hugging_face: str | None = None
-    """Model of Hugging Face, such as Qwen/Qwen3-8B: copied into the environment's weights bucket by the first deployment."""
+    """Model on Hugging Face, such as Qwen/Qwen3-8B; the first deployment copies it into the environment's weights bucket."""
     revision: str | None = None
     """With hugging_face: a commit, 40 hexadecimal digits, in quotes."""
     token_secret: (
@@ -59,23 +59,23 @@ class Model(OneOf):
     ) = None
     """With hugging_face: name or ARN of the secret with a read token, for gated and private models."""
     token_kms_key: KeyArn | None = None
-    """With token_secret: ARN of the KMS key that encrypts the secret, where it is not Secrets Manager's own (aws/secretsmanager)."""
+    """With token_secret: ARN of the KMS key that encrypts the secret, unless it is Secrets Manager's own (aws/secretsmanager)."""
     include: tuple[str, ...] = Field(default=(), strict=False)
-    """With hugging_face: patterns of files to copy even where the rules leave them out."""
+    """With hugging_face: patterns of files to copy even if the rules would skip them."""
     exclude: tuple[str, ...] = Field(default=(), strict=False)
-    """With hugging_face: patterns of files to leave out besides duplicates, other formats and pickles."""
+    """With hugging_face: patterns of files to skip in addition to duplicates, other formats and pickles."""
     s3: str | None = None
-    """S3 URI of uncompressed files in a bucket of yours, such as s3://models/llama/."""
+    """S3 URI of uncompressed files in your own bucket, such as s3://models/llama/."""
     kms_key: KeyArn | None = None
-    """With s3: ARN of the KMS key that encrypts the files, where it is not S3's own; its policy must let this account use it."""
+    """With s3: ARN of the KMS key that encrypts the files, unless it is S3's own. The key policy must allow this account to use it."""
     prefix: str | None = None
     """Prefix in the environment's own weights bucket, such as weights/meta-llama/Llama-3.2-3B-Instruct/."""
     weights_gib: float | None = Field(default=None, gt=0, le=4096, strict=False)
-    """Size of the weights in GiB, where the catalogue does not know the model."""
+    """Size of the weights in GiB, if the model is not in the catalogue."""
 
     @property
     def catalogue_id(self) -> str | None:
-        """Id under which the catalogue may know the model: `id`, else the repository; None for files in S3 without an id."""
+        """Id under which to look up the model in the catalogue: `id`, else the repository; None for files in S3 without an id."""
         return self.id or self.hugging_face
 
     @property
@@ -85,7 +85,7 @@ class Model(OneOf):
 
     @property
     def bucket_name(self) -> str | None:
-        """Name of the bucket that `s3` names; None where the author's own bucket holds the files."""
+        """Name of the bucket that `s3` names; None if the files are in the author's own bucket."""
         place = None if self.s3 is None else place_of(self.s3)
         return None if place is None else place.bucket
 
@@ -131,10 +131,10 @@ class Model(OneOf):
 
 
 def hub_problems(repository: str, revision: str | None) -> list[Problem]:
-    """Return what is wrong with a repository of Hugging Face and its revision; an empty list if nothing is.
+    """Return what is wrong with a Hugging Face repository and its revision; an empty list if nothing is.
 
     Args:
-        repository: Such as Qwen/Qwen3-8B.
+        repository: Repository, such as Qwen/Qwen3-8B.
         revision: A commit; None if unspecified.
     """
     problems = []
@@ -163,7 +163,7 @@ def uri_mistakes(uri: str) -> list[str]:
     """Return what is wrong with the S3 URI of a prefix; an empty list if nothing is.
 
     Args:
-        uri: Such as s3://bucket/prefix/.
+        uri: URI of a prefix, such as s3://bucket/prefix/.
     """
     if is_text_token(uri):
         return ["the URI must be known at synth, got a token; use ModelSource.from_bucket(bucket, prefix)"]

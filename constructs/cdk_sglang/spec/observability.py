@@ -1,4 +1,4 @@
-"""What is observed of a fleet."""
+"""What is monitored and reported for a fleet."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from cdk_sglang.validation import Spec
 
 
 class ShowbackSettings(Spec):
-    """Who pays for what: samples of what endpoints run on, and a daily report by component, adapter and team."""
+    """Cost attribution: samples of the capacity that endpoints use, and a daily report by component, adapter and team."""
 
     _noun: ClassVar[str] = "showback"
 
     enabled: bool = False
-    """Whether the fleet's costs are reported: a function looks at every endpoint every few minutes, which costs cents a day."""
+    """Whether the fleet's costs are reported. A Lambda function samples every endpoint every few minutes, which costs cents a day."""
     sample_minutes: int = Field(default=5, ge=1, le=15)
-    """Minutes between two samples; what starts or ends between them is dated within half of that time."""
+    """Minutes between two samples. Starts and ends between two samples are dated to within half of that interval."""
     keep_days: int = Field(default=400, ge=35, le=3653)
     """Days that reports are kept. Samples are kept for 35 days."""
 
 
 class Observability(Spec):
-    """What is shown of the fleet, and what account-wide settings it relies on."""
+    """Dashboards and reports of the fleet, and the account-wide settings they rely on."""
 
     _noun: ClassVar[str] = "observability"
 
     dashboards: bool = True
-    """Whether CloudWatch dashboards of the fleet are made."""
+    """Whether CloudWatch dashboards of the fleet are created."""
     showback: ShowbackSettings = ShowbackSettings()
     """Daily costs by component, adapter and team; off by default."""
     enrichment: Literal["none", "enable", "enabled"] = "none"
-    """OTel enrichment, by which CloudWatch answers PromQL over SGLang's and the GPUs' own metrics; once for an account and Region, billed by
-    the gigabyte. `enable`: a stack of its own turns it on; `enabled`: the account has it already; `none`: only classic metrics are used."""
+    """OTel enrichment, which lets CloudWatch answer PromQL queries over SGLang and GPU metrics. It is set once per account and Region and billed per
+    gigabyte. `enable`: a separate stack turns it on; `enabled`: it is already on in the account; `none`: only classic metrics are used."""
     transaction_search: Literal["none", "enable"] = "none"
-    """Transaction Search, by which CloudWatch finds spans of SGLang and of callers by their attributes; once for an account and Region, billed by
-    the gigabyte. `enable`: a stack of its own turns it on; `none`: the account stays as it is."""
+    """Transaction Search, which lets CloudWatch search the spans of SGLang and of callers by attribute. It is set once per account and Region and
+    billed per gigabyte. `enable`: a separate stack turns it on; `none`: the account is left unchanged."""
     runbooks_url: str = "docs/runbooks"
-    """Beginning of the address of every alarm's runbook page; the folder in the project's repository by default. With a site of your own:
-    https://docs.example.com/runbooks."""
+    """Base URL of the runbook pages that alarms link to, for example https://docs.example.com/runbooks; by default the folder in the project's
+    repository."""

@@ -1,4 +1,4 @@
-"""Names of endpoints and inference components as AWS takes them."""
+"""Rules of AWS for the names of endpoints and inference components."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from cdk_sglang.errors import Problem
 from cdk_sglang.tokens import is_token
 
 MAX_NAME_LENGTH: Final = 63
-"""Of EndpointName and InferenceComponentName (botocore 1.44.5, sagemaker CreateEndpoint and CreateInferenceComponent)."""
+"""Maximum length of EndpointName and InferenceComponentName (botocore 1.44.5, sagemaker CreateEndpoint and CreateInferenceComponent)."""
 _NAME: Final = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
 """Pattern of both names (botocore 1.44.5)."""
 
 
 def name_problems(path: str, name: str, what: str) -> list[Problem]:
-    """Say what is wrong with a physical name of an endpoint or a component; an empty list when it is legal."""
+    """Return what is wrong with a physical name of an endpoint or a component; an empty list if it is valid."""
     if is_token(name):
         return [Problem(path, f"the {what} name must be known at synth, got a token; give a literal string")]
     problems = []

@@ -16,13 +16,13 @@ class Placement(Spec):
     _noun = "placement"
 
     strategy: Literal["spread", "binpack"] = "spread"
-    """`spread`: on different instances, so that losing one costs few copies; `binpack`: fill instances, so that others get empty and
-    leave."""
+    """`spread`: place copies on different instances, so that losing one instance loses few copies; `binpack`: fill instances, so that others
+    become empty and are removed."""
     # SchedulingConfig.AvailabilityZoneBalance.MaxImbalance: botocore 1.44.5, sagemaker CreateInferenceComponent.
     max_zone_imbalance: Annotated[int, Field(ge=0, le=100), OrToken] = 0
-    """Copies by which one Availability Zone may exceed another. SageMaker keeps to it where it can, and places a copy all the same where
-    it cannot."""
+    """Number of copies by which one Availability Zone may exceed another. This is best effort: SageMaker places a copy even if it cannot keep the
+    balance."""
     # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sagemaker-inferencecomponent-inferencecomponentdatacacheconfig.html
     cache: bool = True
-    """Keep image and weights on the instance's disk for the next copy. SageMaker does so by itself on types with more than 232 GiB of local
-    NVMe, which every GPU type of this library has."""
+    """Whether image and weights are kept on the instance's disk for the next copy. SageMaker always does so on types with more than 232 GiB of
+    local NVMe, which every GPU type of this library has."""

@@ -17,13 +17,13 @@ from cdk_sglang.tokens import is_text_token
 from cdk_sglang.validation import Spec
 
 MAX_INSTANCES: Final = 1000
-"""Most instances of an endpoint. No limit of AWS: a bound above it is a typing mistake."""
+"""Maximum number of instances of an endpoint. Not a limit of AWS: a larger bound is assumed to be a typing error."""
 
 _PLAN_ARN: Final = r"arn:aws[a-z-]*:sagemaker:([a-z0-9-]+):([0-9]{12}):training-plan/[a-zA-Z0-9](-*[a-zA-Z0-9]){0,63}"
-"""botocore 1.44.5, sagemaker: TrainingPlanArn with TrainingPlanName; the first two groups are Region and account."""
+"""TrainingPlanArn with TrainingPlanName (botocore 1.44.5, sagemaker); the first two groups are Region and account."""
 
 _HOURS_BEFORE: Final = 6
-"""The guard looks once an hour and instances end from 30 minutes before the plan does, so two hours leave one attempt, and six
+"""The guard runs once an hour, and instances are terminated from 30 minutes before the plan ends. Two hours therefore leave one attempt; six
 leave room for a fleet that takes an hour to start and for attempts that find no on-demand capacity."""
 
 HoursBefore = Annotated[int, Field(ge=2, le=336)]
@@ -54,7 +54,7 @@ def _count(count: int) -> int:
 
 
 def _day(value: object) -> object:
-    """Read a day in quotes, "2027-03-01", like the same day without them, of which YAML makes a date."""
+    """Parse a quoted day, "2027-03-01", like an unquoted one, which YAML parses as a date."""
     if not (isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)):
         return value
     try:
@@ -64,34 +64,34 @@ def _day(value: object) -> object:
 
 
 class OnDemandMove(Spec):
-    """Leave a reservation for on-demand instances before it ends; on-demand prices are paid from then on."""
+    """Move from a reservation to on-demand instances before it ends; on-demand prices are paid from then on."""
 
     _noun = "on_expiry"
 
     max_instances: int = Field(ge=1, le=MAX_INSTANCES)
-    """Most instances after the move; bounds the bill."""
+    """Maximum number of instances after the move; limits the cost."""
     hours_before: HoursBefore = _HOURS_BEFORE
     """Hours between the start of the move and the end of the plan."""
 
 
 class Reservation(Spec):
-    """A training plan that was bought for endpoints; nothing here ever buys one (`cdk-sglang capacity reserve` asks)."""
+    """A training plan that was bought for endpoints. No deployment ever buys one; `cdk-sglang capacity reserve` does, after asking."""
 
     training_plan: Annotated[
         str, AfterValidator(_plan_arn), WithJsonSchema({"type": "string", "pattern": f"^{_PLAN_ARN}$"})
     ]
-    """ARN of the plan, of this account and Region; `cdk-sglang capacity status` prints it."""
+    """ARN of the plan, in this account and Region; `cdk-sglang capacity status` prints it."""
     type: Annotated[Instance, AfterValidator(_reservable)]
     """Instance type of the plan."""
     count: Annotated[int, AfterValidator(_count), WithJsonSchema({"type": "integer", "enum": list(PLAN_COUNTS)})]
-    """Instances the plan holds."""
+    """Number of instances in the plan."""
     until: Annotated[dt.date, BeforeValidator(_day)]
-    """Day the plan must last to at the least, such as 2027-03-01: a deployment fails if the plan ends before."""
+    """Earliest day on which the plan may end, such as 2027-03-01; a deployment fails if the plan ends before it."""
     on_expiry: Literal["alarm", "on_demand"] = "alarm"
     """What happens before the plan ends: `alarm` notifies 14, 3 and 1 days before; `on_demand` also moves the endpoint to on-demand
     instances."""
     on_demand_max_instances: int | None = Field(default=None, ge=1, le=MAX_INSTANCES)
-    """With `on_expiry: on_demand`: most on-demand instances after the move; max_instances by default."""
+    """With `on_expiry: on_demand`: maximum number of on-demand instances after the move; max_instances by default."""
     on_demand_hours_before: HoursBefore | None = None
     """With `on_expiry: on_demand`: hours between the start of the move and the end of the plan; 6 by default."""
 
@@ -112,7 +112,7 @@ class Reservation(Spec):
         """Return the move before the plan ends; None if only alarms announce the end.
 
         Args:
-            max_instances: Most instances of the endpoint, which the move keeps by default.
+            max_instances: Maximum number of instances of the endpoint, which the move keeps by default.
         """
         if self.on_expiry == "alarm":
             return None
@@ -122,7 +122,7 @@ class Reservation(Spec):
         )
 
     def place_problems(self, *, region: str | None, account: str | None) -> list[Problem]:
-        """Return a problem if the plan belongs to another Region or account than the stack; none where that is None or a token."""
+        """Return a problem if the plan belongs to another Region or account than the stack; a Region or account that is None or a token is skipped."""
         parts = re.fullmatch(_PLAN_ARN, self.training_plan)
         assert parts is not None
         others = [

@@ -1,4 +1,4 @@
-"""What one copy of a component reserves of its instance besides GPUs."""
+"""Resources other than GPUs that one copy of a component reserves on its instance."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from cdk_sglang.tokens import OrToken
 from cdk_sglang.validation import Spec
 
 _HOST_SHARE: Final = 0.5
-"""Of an instance's cores and memory that its copies reserve together. GPUs decide the packing; a reservation of cores or memory
-that the instance cannot grant beside its own agents would leave a copy unplaced, and AWS does not publish what those take."""
+"""Share of an instance's cores and memory that its copies reserve together. GPUs decide the packing. A copy is not placed if it reserves more
+cores or memory than the instance has left next to its own agents, and AWS does not publish how much those use."""
 
 _MIB_PER_GIB: Final = 1024
 
 
 class HostResources(Spec):
-    """Host cores and memory one copy reserves besides its GPUs."""
+    """Host cores and memory that one copy reserves in addition to its GPUs."""
 
     _noun = "resources"
 
-    # Least values of ComputeResourceRequirements: botocore 1.44.5. The most are no limits of AWS: no instance has as much.
+    # Minimums of ComputeResourceRequirements: botocore 1.44.5. The maximums are not limits of AWS: no instance has that much.
     cpu_cores: Annotated[float, Field(ge=0.25, le=1024), OrToken]
-    """Cores."""
+    """Host cores."""
     memory_mib: Annotated[int, Field(ge=128, le=8 * 1024 * 1024), OrToken]
     """Host memory in MiB (not GPU memory)."""
 

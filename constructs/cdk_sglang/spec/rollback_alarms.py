@@ -1,4 +1,4 @@
-"""Which alarms SageMaker watches while it rolls out an update, and by which it rolls the update back."""
+"""Alarms that SageMaker watches while it rolls out an update, and that make it roll the update back."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ RequestsPerMinute = Annotated[int, Field(ge=1, le=1_000_000), OrToken]
 
 
 class RollbackAlarms(Spec):
-    """Alarms that trigger a rollback; null leaves a rule out, and one rule must remain.
+    """Alarms that trigger a rollback; null disables a rule, and at least one rule must remain.
 
-    Each alarm watches the metrics of what is updated, old and new copies together: SageMaker publishes no others.
+    Each alarm watches the metrics of the endpoint or component that is updated, old and new copies together: SageMaker publishes no others.
     """
 
     _noun: ClassVar[str] = "rollout.alarms"
 
     server_errors: RequestsPerMinute | None = 5
-    """Requests per minute that fail on the serving side, at which the update is rolled back."""
+    """Server-side failures per minute at which the update is rolled back."""
     model_errors: RequestsPerMinute | None = 5
-    """Requests per minute that the model does not answer successfully, at which the update is rolled back."""
+    """Requests per minute without a successful answer from the model at which the update is rolled back."""
     p99_latency_ms: Annotated[float, Field(gt=0, le=3_600_000)] | None = None
-    """99th percentile of the time in the container, whole answers included, in milliseconds, at which the update is rolled back;
-    not watched by default, since the length of answers is the callers' choice."""
+    """99th percentile of the time in the container for the whole answer, in milliseconds, at which the update is rolled back;
+    not watched by default, because callers choose the length of answers."""
     no_capacity: RequestsPerMinute | None = 1
-    """Requests per minute that find no copy, at which the update is rolled back; never watched where there may be no copy, since such a
+    """Requests per minute that find no copy at which the update is rolled back. Never watched if there may be zero copies, because such a
     request then wakes one."""
     minutes: Annotated[int, Field(ge=1, le=60), OrToken] = 1
-    """Minutes in a row for which a threshold must be reached; keep them below the wait after a step."""
+    """Consecutive minutes for which a threshold must be reached; keep this below the wait after a step."""
 
     @model_validator(mode="after")
     def _some_rule_remains(self) -> Self:
@@ -57,7 +57,7 @@ class RollbackAlarms(Spec):
         ]
 
     def thresholds(self, *, may_be_zero: bool) -> dict[str, float]:
-        """Return the threshold of every rule that is watched, by the name of its field.
+        """Return the threshold of every active rule, by the name of its field.
 
         Args:
             may_be_zero: Whether the component may have zero copies, or the endpoint zero instances.

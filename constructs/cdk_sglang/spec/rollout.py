@@ -17,7 +17,7 @@ from cdk_sglang.validation import Spec
 from cdk_sglang.wording import exactly_one
 
 # Bounds of DeploymentConfig and InferenceComponentDeploymentConfig: botocore 1.44.5, sagemaker UpdateEndpoint and
-# UpdateInferenceComponent; the percentages are in the documentation of the members.
+# UpdateInferenceComponent; the percentages are stated in the documentation of the members.
 BATCH_MIN_PERCENT: Final = 5
 BATCH_MAX_PERCENT: Final = 50
 FEWEST_TO_SPLIT: Final = 2
@@ -29,7 +29,7 @@ Timeout = Annotated[int, Field(ge=600, le=28800), OrToken]
 class BatchSize(Spec):
     """How much one step replaces; make one with `percent` or `copies`."""
 
-    # Without this, JSON Schema would take none of them, or both.
+    # Without this, the JSON Schema would accept neither of them, or both.
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["percent"]}, {"required": ["copies"]}]})
 
     percent_value: Annotated[int, Field(ge=1, le=100)] | None = Field(default=None, alias="percent")
@@ -43,7 +43,7 @@ class BatchSize(Spec):
         """Return a share of the copies or instances, in percent.
 
         Args:
-            value: Percent of the copies or instances, 1 to 100; what a rollout allows is checked there.
+            value: Percentage of the copies or instances, 1 to 100; the rollout checks its own limits.
         """
         return cls(percent=value)
 
@@ -67,24 +67,24 @@ class BatchSize(Spec):
 
     @property
     def text(self) -> str:
-        """The size in words."""
+        """The size as text for messages."""
         return f"{self.percent_value}%" if self.percent_value is not None else f"{self.copies_value} copies"
 
     def steps(self, copies: int) -> int:
         """Return the number of steps in which all copies are replaced.
 
         Args:
-            copies: Copies to replace; a percentage needs none.
+            copies: Number of copies to replace; not used for a percentage.
         """
         if self.percent_value is not None:
             return math.ceil(100 / self.percent_value)
         return math.ceil(copies / (self.copies_value or 1))
 
     def in_one_step(self, copies: int) -> int:
-        """Return the number of copies that one step starts beside those that serve, rounded up.
+        """Return the number of copies that one step starts in addition to the serving ones, rounded up.
 
         Args:
-            copies: Copies that serve.
+            copies: Number of serving copies.
         """
         if self.percent_value is not None:
             return math.ceil(copies * self.percent_value / 100)
@@ -92,9 +92,9 @@ class BatchSize(Spec):
 
 
 class ComponentRollout(Spec):
-    """A new version reaches some copies at a time, and an alarm rolls it back.
+    """Roll out a new version to some copies at a time, and roll it back if an alarm fires.
 
-    Without a rollout, SageMaker starts all new copies before the old ones go, and no alarm rolls a bad version back.
+    Without a rollout, SageMaker starts all new copies before it removes the old ones, and no alarm rolls back a bad version.
     """
 
     _noun: ClassVar[str] = "rollout"
@@ -106,7 +106,7 @@ class ComponentRollout(Spec):
     rollback_batch: BatchSize | None = None
     """How much one step of a rollback replaces; all copies at once by default."""
     timeout_seconds: Timeout | None = None
-    """Longest time for all steps, in seconds; SageMaker's own limit by default."""
+    """Maximum time for all steps, in seconds; SageMaker's own limit by default."""
     alarms: RollbackAlarms = RollbackAlarms()
     """Alarms that trigger a rollback."""
 
@@ -125,13 +125,13 @@ class ComponentRollout(Spec):
 
         Args:
             max_batch: How much one step replaces; 5 to 50 percent of the copies.
-            wait_seconds: How long the alarms are watched after each step; 0 to 3600, 300 by default.
+            wait_seconds: Seconds for which the alarms are watched after each step; 0 to 3600, 300 by default.
             rollback_batch: How much one step of a rollback replaces; all copies at once by default.
-            timeout_seconds: Longest time for all steps, 600 to 28800; SageMaker's own limit by default.
+            timeout_seconds: Maximum number of seconds for all steps, 600 to 28800; SageMaker's own limit by default.
             alarms: Alarms that trigger a rollback; errors and missing capacity by default.
 
         Raises:
-            ConfigurationError: A value is outside of what SageMaker takes.
+            ConfigurationError: A value is outside SageMaker's limits.
         """
         return cls(
             max_batch=max_batch,
@@ -152,11 +152,11 @@ class ComponentRollout(Spec):
         """Check the rollout against the copies that a component may have when an update comes.
 
         Args:
-            bounds: Fewest and most copies, a pair for every period of a schedule.
+            bounds: Minimum and maximum number of copies, one pair for every period of a schedule.
         """
         may_be_zero = any(low == 0 for low, _ in bounds)
         problems = [problem.under("alarms") for problem in self.alarms.problems(may_be_zero=may_be_zero)]
-        # A period without copies has nothing to roll.
+        # A period without copies has nothing to roll out.
         fewest = min((max(low, 1) for low, high in bounds if high > 0), default=1)
         most = max(high for _, high in bounds)
         problems += self._batch_problems(fewest, most)
@@ -169,7 +169,7 @@ class ComponentRollout(Spec):
             if fewest >= FEWEST_TO_SPLIT:
                 return []
             text = (
-                f"{size.text} of 1 copy is no copy, and the component may have 1 when an update comes; "
+                f"{size.text} of 1 copy is less than one copy, and the component may have 1 when an update comes; "
                 "give it 2 or more copies at least, or leave the rollout out: SageMaker then starts the new copy before the old one goes"
             )
             return [Problem("max_batch", text)]
@@ -197,11 +197,11 @@ def percent_problems(path: str, percent: int, lowest: int) -> list[Problem]:
 
 
 def timeout_problems(timeout: int | None, wait: int, *, steps: int, last_wait: int = 0) -> list[Problem]:
-    """Check that the waits of all steps end before the time-out, as far as they are known at synth."""
+    """Check that the waits of all steps end before the time-out, if they are known at synth."""
     if timeout is None or any(map(is_number_token, (timeout, wait, last_wait))):
         return []
     waits = wait * steps + last_wait
     if timeout > waits:
         return []
-    text = f"{timeout} is not above the {waits} s that its steps wait; raise it, wait less, or take bigger steps"
+    text = f"{timeout} is not above the {waits} s that its steps wait; raise it, shorten the waits, or use larger steps"
     return [Problem("timeout_seconds", text)]

@@ -1,4 +1,4 @@
-"""How many components stand behind one name."""
+"""Maximum number of components behind one route name."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from typing import Final
 
 DESTINATIONS_MIN: Final = 2
 DESTINATIONS_MAX: Final = 5
-"""A choice of the project's: every refusal on the way to the last destination is a request of its own."""
+"""Chosen by this project: every refusal on the way to the last destination costs a request of its own."""

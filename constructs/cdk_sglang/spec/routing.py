@@ -17,7 +17,7 @@ _CONCURRENCY_THRESHOLD: Final = 32
 
 
 class PrefixAware(Spec):
-    """Requests that begin alike go to the same copy, whose radix cache then serves the shared beginning."""
+    """Send requests with the same prefix to the same copy, whose radix cache then serves the shared prefix."""
 
     _noun = "routing"
 
@@ -25,17 +25,17 @@ class PrefixAware(Spec):
     prefix_length: Annotated[int, Field(ge=1024, le=65536), OrToken] = _PREFIX_LENGTH
     """How much of a request is compared: bytes of the body, or characters of the messages on the OpenAI path."""
     concurrency_threshold: Annotated[int, Field(ge=1, le=1024), OrToken] = _CONCURRENCY_THRESHOLD
-    """Requests at once on a copy above which further requests go elsewhere."""
+    """Number of concurrent requests on a copy above which further requests go to other copies."""
 
 
 class Routing(Spec):
-    """How requests are spread: each goes to the copy with the fewest outstanding requests, unless it is `PrefixAwareRouting`."""
+    """How requests are distributed: each goes to the copy with the fewest outstanding requests, unless this is a `PrefixAwareRouting`."""
 
     _noun = "routing"
 
     @staticmethod
     def least_outstanding_requests() -> Routing:
-        """Send a request where the fewest are waiting: right for generation, whose cost per request varies widely."""
+        """Send each request to the copy with the fewest outstanding requests; suits generation, where the cost per request varies widely."""
         return Routing()
 
     @staticmethod
@@ -43,12 +43,12 @@ class Routing(Spec):
     def prefix_aware(
         *, prefix_length: int = _PREFIX_LENGTH, concurrency_threshold: int = _CONCURRENCY_THRESHOLD
     ) -> Routing:
-        """Send requests that begin alike to the same copy, so that its radix cache serves the shared prefix.
+        """Send requests with the same prefix to the same copy, so that its radix cache serves the shared prefix.
 
         Args:
             prefix_length: How much of the request is compared: bytes of the body for InvokeEndpoint, characters of the
                 messages on the OpenAI path. 1,024 to 65,536.
-            concurrency_threshold: Requests at once on a copy above which further requests go elsewhere. 1 to 1,024.
+            concurrency_threshold: Number of concurrent requests on a copy above which further requests go to other copies. 1 to 1,024.
 
         Raises:
             ConfigurationError: A number is out of bounds.
@@ -60,20 +60,20 @@ class Routing(Spec):
         """Return why this strategy does not suit an endpoint of at most `max_instances` instances; an empty list if it does.
 
         Args:
-            max_instances: Most instances of the endpoint.
+            max_instances: Maximum number of instances of the endpoint.
         """
         del max_instances
         return []
 
 
 class PrefixAwareRouting(Routing):
-    """How requests are spread. Without this, each goes to the copy with the fewest outstanding requests."""
+    """How requests are distributed. Without this, each goes to the copy with the fewest outstanding requests."""
 
-    # By key alone: `prefix_aware` makes a Routing in Python.
+    # Only by alias: in Python, `prefix_aware` creates a Routing.
     model_config = ConfigDict(populate_by_name=False, serialize_by_alias=True)
 
     prefix: PrefixAware = Field(alias="prefix_aware")
-    """Send requests that begin alike to the same copy."""
+    """Send requests with the same prefix to the same copy."""
 
     def problems(self, *, max_instances: int) -> list[Problem]:  # noqa: D102  the base class documents it
         if max_instances >= _PREFIX_AWARE_MIN_INSTANCES:

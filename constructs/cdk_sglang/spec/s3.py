@@ -1,4 +1,4 @@
-"""Places in S3: the form of URIs and keys that models and adapters share."""
+"""Locations in S3: the format of URIs and keys that models and adapters share."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _URI: Final = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P
 
 
 class Place(NamedTuple):
-    """A bucket, and a key or the prefix of several keys in it."""
+    """A bucket, and a key or key prefix in it."""
 
     bucket: str
     key: str
 
 
 def place_of(uri: str) -> Place | None:
-    """Return bucket and key of an S3 URI; None if the text is no S3 URI."""
+    """Return bucket and key of an S3 URI; None if the text is not an S3 URI."""
     match = _URI.fullmatch(uri)
     return None if match is None else Place(bucket=match["bucket"], key=match["key"])
 
@@ -29,7 +29,7 @@ _NOT_IN_KEYS: Final = re.compile(r"[^A-Za-z0-9!_.'()=+@,:&/-]")
 
 
 def odd_signs(key: str) -> str | None:
-    """Return what is wrong with a key or prefix whose signs are not plain; None if all are."""
+    """Return what is wrong with a key or prefix that contains special characters; None if it has none."""
     odd = sorted(set(_NOT_IN_KEYS.findall(key)))
     if not odd:
         return None
@@ -40,7 +40,7 @@ def odd_signs(key: str) -> str | None:
 
 
 def empty_part(key: str) -> str | None:
-    """Return what is wrong with a key or prefix that is a URI or has an empty part; None if neither."""
+    """Return what is wrong with a key or prefix that is a URI or has an empty part; None if it is fine."""
     if key.startswith("s3://"):
         return f"{key!r} is an S3 URI, and a key within the bucket is expected; give it as s3, or leave out s3:// and the bucket"
     if key.startswith("/") or "//" in key:

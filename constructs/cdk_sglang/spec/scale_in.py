@@ -1,4 +1,4 @@
-"""How instances leave an endpoint once copies need fewer."""
+"""How instances are removed from an endpoint when copies need fewer."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ _STEP: Final = 1
 
 
 class ScaleIn(Spec):
-    """Which instances managed instance scaling gives back, how many at once, and how soon after the last change.
+    """Which instances managed instance scaling removes, how many at once, and how soon after the last change.
 
-    Without it SageMaker decides; its last instances took about 25 minutes to leave in a field report (stdapi.ai#43, read 2026-11-21).
+    Without it SageMaker decides; in a field report, removing the last instances took about 25 minutes (stdapi.ai#43, read 2026-11-21).
     """
 
     _noun = "scale_in"
 
     strategy: Literal["idle_release", "consolidation"]
-    """`idle_release`: an instance leaves when no copy is on it; `consolidation`: copies are moved together first."""
+    """`idle_release`: an instance is removed when it has no copy; `consolidation`: copies are first moved together to free instances."""
     # Bounds: botocore 1.44.5, sagemaker CreateEndpointConfig, ManagedInstanceScaling.ScaleInPolicy.
     cooldown_minutes: int = Field(default=_COOLDOWN_MINUTES, ge=5, le=1440)
     """Minutes between two steps."""
     max_step: int = Field(default=_STEP, ge=1, le=100)
-    """Instances that leave in one step."""
+    """Maximum number of instances that are removed in one step."""
 
     @classmethod
     @checked()
     def idle_release(cls, *, cooldown_minutes: int = _COOLDOWN_MINUTES, max_step: int = _STEP) -> ScaleIn:
-        """Give an instance back only when no copy is on it; no copy is ever moved.
+        """Remove an instance only when it has no copy; copies are never moved.
 
         Args:
             cooldown_minutes: Minutes between two steps; 5 to 1440.
-            max_step: Instances given back in one step; 1 to 100.
+            max_step: Maximum number of instances that are removed in one step; 1 to 100.
 
         Raises:
             ConfigurationError: A number is out of bounds.
@@ -46,11 +46,11 @@ class ScaleIn(Spec):
     @classmethod
     @checked()
     def consolidation(cls, *, cooldown_minutes: int = _COOLDOWN_MINUTES, max_step: int = _STEP) -> ScaleIn:
-        """Move copies together so that instances become free; a moved copy starts anew elsewhere first.
+        """Move copies together so that instances become free; a moved copy first starts on another instance.
 
         Args:
             cooldown_minutes: Minutes since the last operation on the endpoint; 5 to 1440.
-            max_step: Instances given back in one step; 1 to 100.
+            max_step: Maximum number of instances that are removed in one step; 1 to 100.
 
         Raises:
             ConfigurationError: A number is out of bounds.

@@ -1,4 +1,4 @@
-"""How many copies a component has, and what decides it: bounds, one target, and hours with bounds of their own."""
+"""How many copies a component has, and what decides it: bounds, one target, and schedules with their own bounds."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from cdk_sglang.validation import Spec
 from cdk_sglang.wording import shown
 
 COOLDOWN_MAX_SECONDS: Final = 86_400
-"""Not a limit of AWS: a cooldown of more than a day is a mistake in the unit."""
+"""Not a limit of AWS: a cooldown of more than a day is assumed to be a unit mistake."""
 
 _STOP: Final = "nightly-stop"
-"""Name of the schedule that an endpoint's nightly stop becomes."""
+"""Name of the schedule that represents an endpoint's nightly stop."""
 
 RequestsPerCopy = Annotated[float, Field(gt=0, le=100_000), OrToken]
 InvocationsPerCopy = Annotated[float, Field(gt=0, le=1_000_000), OrToken]
@@ -32,17 +32,17 @@ Cooldown = Annotated[int, Field(ge=0, le=COOLDOWN_MAX_SECONDS)]
 
 
 class Concurrency(Load):
-    """Requests in flight per copy, queued requests and open streams included, in 10-second points."""
+    """Requests in flight per copy, including queued requests and open streams, measured every 10 seconds."""
 
     _noun: ClassVar[str] = "concurrency"
 
     requests_per_copy: RequestsPerCopy | None = None
-    """Requests in flight per copy at which a copy is added. By default what the plan of the model says: as many requests of the expected
+    """Requests in flight per copy at which a copy is added. By default the value that the model's plan gives: as many requests of the expected
     length as the KV cache holds, with room for those that arrive while a copy starts."""
 
 
 class InvocationsPerMinute(Spec):
-    """Requests per copy and minute; for requests that all cost about the same."""
+    """Requests per copy and minute; suits requests that all cost about the same."""
 
     _noun: ClassVar[str] = "invocations_per_minute"
 
@@ -56,17 +56,17 @@ class MetricStat(Spec):
     _noun: ClassVar[str] = "metric"
 
     metric_name: str = Field(validation_alias="name", serialization_alias="name")
-    """Name of the metric as it is published, such as ConcurrentRequestsPerCopy."""
+    """Name of the metric as published, such as ConcurrentRequestsPerCopy."""
     statistic: str
     """CloudWatch statistic of the metric, such as Average, Sum or p90."""
     namespace: str = "AWS/SageMaker"
     """CloudWatch namespace of the metric; SageMaker's invocation metrics by default."""
     dimensions: Mapping[str, str] | None = None
-    """CloudWatch dimensions of the metric; those of the component itself by default."""
+    """CloudWatch dimensions of the metric; the component's own by default."""
 
 
 class MetricMath(Spec):
-    """A formula over metrics, whose value falls as copies are added: target tracking relies on that."""
+    """A formula over metrics. Its value must fall as copies are added: target tracking relies on that."""
 
     _noun: ClassVar[str] = "metric"
 
@@ -75,7 +75,7 @@ class MetricMath(Spec):
     metrics: Mapping[str, MetricStat] = Field(min_length=1, max_length=9)
     """Metrics by id: lower-case letters, digits and underscores."""
     target: Annotated[float, Field(gt=0), OrToken]
-    """Value of the formula that scaling keeps."""
+    """Value of the formula that scaling maintains."""
 
 
 ScalingTarget: TypeAlias = Concurrency | InvocationsPerMinute | MetricMath
@@ -91,43 +91,43 @@ def _target(value: object) -> object:
 
 
 class ComponentScaling(Spec):
-    """Bounds between which load and hours change the copies; at most one of concurrency, invocations_per_minute and metric."""
+    """Bounds within which load and schedules change the number of copies; at most one of concurrency, invocations_per_minute and metric."""
 
     model_config = ConfigDict(json_schema_extra={"not": {"required": ["invocations_per_minute", "metric"]}})
     _noun: ClassVar[str] = "scaling"
 
     min_copies: Copies
-    """Fewest copies, always running. 0 is scale to zero: the last copy goes when no request comes, its instance after it. The first request
-    after that fails and wakes the component, and those of the next minutes fail too (`cdk_sglang.client` waits)."""
+    """Minimum number of copies, which always run. 0 enables scale to zero: without requests the last copy is removed, and then its instance. The
+    next request fails and wakes the component; requests of the following minutes fail too (`cdk_sglang.client` waits)."""
     max_copies: int = Field(ge=1, le=COPIES_MAX)
-    """Most copies."""
+    """Maximum number of copies."""
     concurrency: RequestsPerCopy | None = None
-    """Requests in flight per copy at which a copy is added; by default what the plan of the model says."""
+    """Requests in flight per copy at which a copy is added; by default the value that the model's plan gives."""
     invocations_per_minute: InvocationsPerCopy | None = None
     """Requests per copy and minute at which a copy is added."""
     metric: MetricMath | None = None
-    """A formula over CloudWatch metrics, and the value that scaling keeps."""
+    """A formula over CloudWatch metrics, and the value that scaling maintains."""
     target: Annotated[ScalingTarget | None, PlainValidator(_target), SkipJsonSchema()] = None
     """The same choice as one object, for Python: `Concurrency`, `InvocationsPerMinute` or `MetricMath`."""
     scale_out_cooldown_seconds: Cooldown = 60
-    """Seconds between two steps up."""
+    """Seconds between two scale-out steps."""
     scale_in_cooldown_seconds: Cooldown = 300
-    """Seconds between two steps down."""
+    """Seconds between two scale-in steps."""
     wake_after_seconds: Literal[10, 30, 60] = 30
-    """With zero copies: seconds for which requests fail before a copy is started."""
+    """With zero copies: seconds during which requests fail before a copy is started."""
     time_zone: TimeZone = "UTC"
     """IANA time zone of the schedules, for example Europe/Berlin."""
     schedules: Mapping[Name, Window] = Field(default={}, json_schema_extra={"additionalProperties": False})
-    """Hours with bounds of their own, by name; no two overlap."""
+    """Schedules with their own bounds, by name; they must not overlap."""
 
     @classmethod
     @checked()
     def fixed(cls, copies: int, *, schedules: Mapping[str, Window], time_zone: str = "UTC") -> Self:
-        """Return a number of copies that load does not change, with other numbers at certain hours.
+        """Return a number of copies that load does not change, with other numbers during scheduled hours.
 
         Args:
-            copies: Copies outside the schedules.
-            schedules: Hours with bounds of their own, by name; no two overlap.
+            copies: Number of copies outside the schedules.
+            schedules: Schedules with their own bounds, by name; they must not overlap.
             time_zone: IANA time zone of the schedules, for example Europe/Berlin; UTC by default.
         """
         return cls(min_copies=copies, max_copies=copies, schedules=schedules, time_zone=time_zone)
@@ -151,13 +151,13 @@ class ComponentScaling(Spec):
 
     @checked()
     def stopped_nightly(self, stop: NightlyStop) -> Self:
-        """Return the same scaling with no copies in the hours of an endpoint's nightly stop.
+        """Return the same scaling with no copies during the hours of an endpoint's nightly stop.
 
         Args:
             stop: Hours without copies.
 
         Raises:
-            ConfigurationError: The hours overlap a schedule, the schedules are in another time zone, or one has the stop's name.
+            ConfigurationError: The hours overlap a schedule, the schedules use another time zone, or one has the stop's name.
         """
         problem = None
         if _STOP in self.schedules:
@@ -174,7 +174,7 @@ class ComponentScaling(Spec):
 
     @property
     def tracked(self) -> ScalingTarget:
-        """The one target that is given, however it is written; requests in flight as planned if none is."""
+        """The target that is given, in either spelling; requests in flight as planned if none is."""
         if self.target is not None:
             return self.target
         if self.invocations_per_minute is not None:
@@ -183,26 +183,26 @@ class ComponentScaling(Spec):
 
     @property
     def own_bounds(self) -> Bounds:
-        """Fewest and most copies outside the schedules."""
+        """Minimum and maximum number of copies outside the schedules."""
         return self.min_copies, self.max_copies
 
     @property
     def all_bounds(self) -> tuple[Bounds, ...]:
-        """Every pair of bounds that can hold, the component's own first."""
+        """Every pair of bounds that can apply, the component's own first."""
         others = (window.bounds(self.own_bounds) for window in self.schedules.values())
         return tuple(dict.fromkeys((self.own_bounds, *others)))
 
     @property
     def copy_bounds(self) -> Bounds:
-        """Fewest and most copies at any hour."""
+        """Minimum and maximum number of copies over all hours."""
         return min(low for low, _ in self.all_bounds), max(high for _, high in self.all_bounds)
 
     @property
     def has_policy(self) -> bool:
-        """Whether load changes the copies, at some hour at least."""
+        """Whether load changes the number of copies, at least during some hours."""
         return any(low != high for low, high in self.all_bounds)
 
     @property
     def wakes(self) -> bool:
-        """Whether there may be no copy while a request can start one."""
+        """Whether there may be zero copies while a request can start one."""
         return any(low == 0 < high for low, high in self.all_bounds)

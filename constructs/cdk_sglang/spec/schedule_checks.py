@@ -1,4 +1,4 @@
-"""Schedules of a component that contradict each other, or leave it no hour to run."""
+"""Checks for schedules of a component that contradict each other, or leave it no hour to run."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def window_problems(windows: Mapping[str, Window], own: Bounds) -> list[Problem]
 
     Args:
         windows: The windows by name; paths of problems begin with the name.
-        own: The component's bounds outside all windows.
+        own: The component's bounds outside of its windows.
     """
     problems = []
     for name, window in windows.items():
         low, high = window.bounds(own)
         if high < low:
-            text = f"min_copies {low} is above max_copies {high}, which the component brings; give both here"
+            text = f"min_copies {low} is above the component's max_copies {high}; give both here"
             problems.append(Problem(name, text))
     names = list(windows)
     for index, first in enumerate(names):
@@ -32,7 +32,7 @@ def window_problems(windows: Mapping[str, Window], own: Bounds) -> list[Problem]
 
 
 def _always_off(windows: Mapping[str, Window], own: Bounds) -> list[Problem]:
-    """Return that windows, none of which overlap, leave no hour of the week in which a copy may run."""
+    """Return a problem if windows, none of which overlap, leave no hour of the week in which a copy may run."""
     off = {name: window for name, window in windows.items() if window.is_weekly and window.bounds(own)[1] == 0}
     minutes = sum(end - start for window in off.values() for start, end in window.minutes())
     if minutes < WEEK_MINUTES:
@@ -42,7 +42,7 @@ def _always_off(windows: Mapping[str, Window], own: Bounds) -> list[Problem]:
 
 
 def _overlap(one: Window, other: Window) -> str | None:
-    """Return the first time at which both windows hold, or None."""
+    """Return the first time at which both windows apply; None if they never do."""
     if one.is_weekly and other.is_weekly:
         for start, end in one.minutes():
             for begin, stop in other.minutes():
@@ -57,14 +57,14 @@ def _overlap(one: Window, other: Window) -> str | None:
     for minute in _minutes_of(once):
         at = minute % WEEK_MINUTES
         for start, end in weekly.minutes():
-            # The last minute too: there the weekly window's own end would be set at the same moment.
+            # Include the last minute: the end of the weekly window would otherwise be set at the same moment.
             if start <= at <= end or start <= at + WEEK_MINUTES <= end:
                 return _in_words(at)
     return None
 
 
 def _minutes_of(window: Window) -> Iterable[int]:
-    """Return the minutes of a single stretch of time, counted from Monday of its first week; one week is enough."""
+    """Return the minutes of a one-time window, counted from Monday of its first week; one week is enough."""
     begins, ends = dt.datetime.fromisoformat(window.begins), dt.datetime.fromisoformat(window.ends)
     start = begins.weekday() * DAY_MINUTES + begins.hour * 60 + begins.minute
     length = min(int((ends - begins).total_seconds() // 60), WEEK_MINUTES)

@@ -1,8 +1,8 @@
-"""Hours with copy bounds of their own: business hours, a peak that is known beforehand, off at night.
+"""Schedules with their own copy bounds: business hours, a peak that is known in advance, off at night.
 
-A schedule moves the bounds between which the scaling policy works, never the copies themselves: inside a window the policy still
-adds and removes copies, but not below the window's minimum nor above its maximum. Copies outside new bounds are brought inside at
-once. Where windows end, the component's own bounds hold again.
+A schedule changes the bounds within which the scaling policy works, never the number of copies directly. Inside a window the policy still
+adds and removes copies, but not below the window's minimum or above its maximum. If the number of copies is outside the new bounds, it is
+adjusted at once. When a window ends, the component's own bounds apply again.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _MOMENT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]")
 _MIDNIGHT: Final = "00:00"
 NOT_BEFORE: Final = dt.datetime(2026, 11, 26)  # noqa: DTZ001  compared with hours of the schedule's own zone
-"""This release's day: an earlier moment is certainly over. Synth knows no clock, so Application Auto Scaling refuses later ones."""
+"""Date of this release: an earlier moment is certainly in the past. Synth does not read the clock, so later moments that have passed are refused
+only by Application Auto Scaling."""
 
 Bounds = tuple[int, int]
-"""Fewest and most copies."""
+"""Minimum and maximum number of copies."""
 
 Copies = Annotated[int, Field(ge=0, le=COPIES_MAX)]
 
@@ -48,7 +49,7 @@ Clock = Annotated[str, AfterValidator(_clock)]
 
 
 def _days(value: object) -> object:
-    """Refuse a range of days with the list that was meant."""
+    """Reject a range of days, and suggest the equivalent list."""
     entries = [value] if isinstance(value, str) else value
     if not isinstance(entries, list | tuple) or not (
         value is not entries or any(len(_range(one)) > 1 for one in entries)
@@ -57,11 +58,11 @@ def _days(value: object) -> object:
     meant = [day for one in entries for day in _range(one)]
     if not meant:
         return value
-    raise ValueError(f"{written(value)} is no list of days; write [{', '.join(dict.fromkeys(meant))}]")
+    raise ValueError(f"{written(value)} is not a list of days; write [{', '.join(dict.fromkeys(meant))}]")
 
 
 def _range(text: object) -> tuple[Day, ...]:
-    """Return the days that a text such as mon-fri, "sat, sun" or Monday names; none if it names none."""
+    """Return the days that a text such as mon-fri, "sat, sun" or Monday names; empty if it names none."""
     words = re.findall(r"[a-z]+", text.lower()) if isinstance(text, str) else []
     found = [day for word in words for day in DAYS if word.startswith(day)]
     if len(found) == _ENDS and isinstance(text, str) and not re.search("[,;/]", text):
@@ -71,24 +72,24 @@ def _range(text: object) -> tuple[Day, ...]:
 
 
 _ENDS: Final = 2
-"""Days of a range: its first and its last."""
+"""Number of days that a range names: its first and its last."""
 
 
 class Window(Spec):
-    """Hours with copy bounds of their own: with `days`, every week; without, one stretch of time."""
+    """Hours with their own copy bounds: every week if `days` is given, otherwise once."""
 
     _noun: ClassVar[str] = "window"
 
     days: Annotated[tuple[Day, ...], BeforeValidator(_days)] = Field(default=(), max_length=7, strict=False)
-    """Days on which the hours begin, for example [mon, tue, wed, thu, fri]; none for a single stretch of time."""
+    """Days on which the hours begin, for example [mon, tue, wed, thu, fri]; omit it for a one-time window."""
     begins: str
-    """Beginning: "HH:MM" in quotes; without `days` YYYY-MM-DDTHH:MM. A launch should begin a start-up time before the load."""
+    """Start: "HH:MM" in quotes; without `days` YYYY-MM-DDTHH:MM. Start early enough for copies to be up before the load arrives."""
     ends: str
-    """End, written as the beginning; a time before the beginning is the next day's. "00:00" in both means whole days."""
+    """End, in the same format as the start; a time before the start means the next day. "00:00" in both means whole days."""
     min_copies: Copies | None = None
-    """Fewest copies in these hours; the component's own by default."""
+    """Minimum number of copies in these hours; the component's own by default."""
     max_copies: Copies | None = None
-    """Most copies in these hours; the component's own by default. 0 is off."""
+    """Maximum number of copies in these hours; the component's own by default. 0 turns the component off."""
 
     @classmethod
     def weekly(
@@ -100,14 +101,14 @@ class Window(Spec):
         min_copies: int | None = None,
         max_copies: int | None = None,
     ) -> Self:
-        """Return the same hours every week, such as business hours.
+        """Return hours that recur every week, such as business hours.
 
         Args:
             days: Days on which the hours begin; every day by default.
-            begins: "HH:MM".
-            ends: "HH:MM"; a time before the beginning is the next day's. "00:00" in both means whole days.
-            min_copies: Fewest copies in these hours; the component's own by default.
-            max_copies: Most copies in these hours; the component's own by default.
+            begins: Start, "HH:MM".
+            ends: End, "HH:MM"; a time before the start means the next day. "00:00" in both means whole days.
+            min_copies: Minimum number of copies in these hours; the component's own by default.
+            max_copies: Maximum number of copies in these hours; the component's own by default.
 
         Raises:
             ConfigurationError: A day or a time does not exist, the hours never end, or the bounds contradict each other.
@@ -118,7 +119,7 @@ class Window(Spec):
 
     @classmethod
     def off(cls, *, days: Sequence[Day] = DAYS, begins: str, ends: str) -> Self:
-        """Return hours of every week without any copy: requests fail until the hours end, however many there are.
+        """Return weekly hours without any copy: requests fail until the hours end, regardless of load.
 
         Args:
             days: Days on which the window begins, for example sat; every day by default.
@@ -129,16 +130,16 @@ class Window(Spec):
 
     @classmethod
     def once(cls, *, begins: str, ends: str, min_copies: int | None = None, max_copies: int | None = None) -> Self:
-        """Return one stretch of time, such as a launch: begin it a start-up time before the load.
+        """Return a one-time window, such as a launch. Start it early enough for copies to be up before the load arrives.
 
         Args:
-            begins: "YYYY-MM-DDTHH:MM".
-            ends: "YYYY-MM-DDTHH:MM".
-            min_copies: Fewest copies in this time; the component's own by default.
-            max_copies: Most copies in this time; the component's own by default.
+            begins: Start, "YYYY-MM-DDTHH:MM".
+            ends: End, "YYYY-MM-DDTHH:MM".
+            min_copies: Minimum number of copies in this time; the component's own by default.
+            max_copies: Maximum number of copies in this time; the component's own by default.
 
         Raises:
-            ConfigurationError: A time does not exist or is past, or the bounds contradict each other.
+            ConfigurationError: A time does not exist or is in the past, or the bounds contradict each other.
         """
         return cls(begins=begins, ends=ends, min_copies=min_copies, max_copies=max_copies)
 
@@ -149,7 +150,7 @@ class Window(Spec):
 
     @property
     def is_weekly(self) -> bool:
-        """Whether the hours come again every week."""
+        """Whether the hours recur every week."""
         return bool(self.days)
 
     def bounds(self, own: Bounds) -> Bounds:
@@ -163,7 +164,7 @@ class Window(Spec):
         return low, max(low, high) if self.max_copies is None else high
 
     def minutes(self) -> list[tuple[int, int]]:
-        """Return the weekly stretches in minutes of the week that begins on Monday; the last may reach into the next week."""
+        """Return the weekly windows in minutes of the week that begins on Monday; the last may extend into the next week."""
         begins, ends = _minute(self.begins), _minute(self.ends)
         length = (ends - begins) % DAY_MINUTES or DAY_MINUTES
         starts = [DAYS.index(day) * DAY_MINUTES + begins for day in self.days]
@@ -171,15 +172,15 @@ class Window(Spec):
 
 
 class NightlyStop(Spec):
-    """Hours in which a whole endpoint is off and costs nothing: no copies, then no instances, and every request fails."""
+    """Hours during which a whole endpoint is off and costs nothing: no copies, then no instances, and every request fails."""
 
     _noun: ClassVar[str] = "nightly_stop"
 
     begins: Clock
-    """Beginning, "HH:MM" in quotes."""
+    """Start, "HH:MM" in quotes."""
     ends: Clock
-    """End, "HH:MM" in quotes; a time before the beginning is the next day's. "00:00" in both means whole days. Copies are requested at the
-    end, and serve a start-up time later."""
+    """End, "HH:MM" in quotes; a time before the start means the next day. "00:00" in both means whole days. Copies are requested at the end, and
+    serve once they have started."""
     days: Annotated[tuple[Day, ...], BeforeValidator(_days)] = Field(
         default=DAYS, max_length=7, strict=False, json_schema_extra={"minItems": 1}
     )
@@ -195,7 +196,7 @@ class NightlyStop(Spec):
 
     @property
     def window(self) -> Window:
-        """The hours, as a schedule of every component of the endpoint."""
+        """The hours as a schedule for every component of the endpoint."""
         return Window.off(days=self.days, begins=self.begins, ends=self.ends)
 
 
@@ -209,7 +210,7 @@ def _minute(clock: str) -> int:
 
 
 def _time_problems(window: Window) -> list[Problem]:
-    """Return the problems of a window's two times: neither of the right shape, or hours that never end or are over."""
+    """Return the problems of a window's two times: a wrong format, hours that never end, or hours in the past."""
     is_time, shape = (_is_clock, "HH:MM, from 00:00 to 23:59") if window.is_weekly else (_is_moment, "YYYY-MM-DDTHH:MM")
     problems = []
     for name, value in (("begins", window.begins), ("ends", window.ends)):
@@ -236,7 +237,7 @@ def _is_moment(value: str) -> bool:
 
 
 def _endless_problems(days: Sequence[Day], begins: str, ends: str) -> list[Problem]:
-    """Return why weekly hours never end, or last a day although nobody wrote whole days."""
+    """Return why weekly hours never end, or last a day although whole days were not requested."""
     if begins != ends:
         return []
     if set(days) >= set(DAYS):
@@ -251,7 +252,7 @@ def _endless_problems(days: Sequence[Day], begins: str, ends: str) -> list[Probl
 
 
 def _past_problems(window: Window) -> list[Problem]:
-    """Return why a single stretch of time cannot come any more."""
+    """Return why a one-time window can no longer take effect."""
     if window.ends <= window.begins:
         return [Problem("ends", f"{window.ends} is not after {window.begins}; let it end later, or begin earlier")]
     if dt.datetime.fromisoformat(window.ends) < NOT_BEFORE:
@@ -273,9 +274,9 @@ def _bounds_problems(low: int | None, high: int | None) -> list[Problem]:
 def skipped_problems(window: Window, zone: str) -> list[Problem]:
     """Return which of a window's two times fall into an hour that the zone's clocks skip.
 
-    What EventBridge Scheduler does then is documented: nothing, until the hour comes again
-    (https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html, read 2026-11-29). Application Auto Scaling's guide is silent.
-    The hour that comes twice does no harm: the same bounds are set twice.
+    EventBridge Scheduler documents that it then does nothing until the hour next occurs
+    (https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html, read 2026-11-29). Application Auto Scaling's guide does not say.
+    An hour that occurs twice is harmless: the same bounds are set twice.
     """
     problems = []
     for name, value, days in (("begins", window.begins, window.days), ("ends", window.ends, _last_days(window))):
@@ -299,7 +300,7 @@ def _last_days(window: Window) -> tuple[Day, ...]:
 
 
 def _is_in(value: str, days: Sequence[Day], skipped: Skipped) -> bool:
-    """Whether "HH:MM" on one of these days, or a moment where there are none, can fall into skipped hours."""
+    """Whether "HH:MM" on one of these days, or a moment if there are no days, can fall into skipped hours."""
     if not days:
         return skipped.holds(dt.datetime.fromisoformat(value))
     moment = dt.datetime.combine(skipped.begins, dt.time.fromisoformat(value))

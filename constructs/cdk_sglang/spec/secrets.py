@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from cdk_sglang.spec.kinds import matching
 
 _ARN: Final = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/(mrk-)?[0-9a-f-]{32,36}"
-"""https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id-key-ARN (read 2026-11)."""
+"""Format of a KMS key ARN: https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id-key-ARN (read 2026-11)."""
 
 KeyArn = Annotated[
     str,

@@ -1,4 +1,4 @@
-"""What a component promises: latency, availability, and the days over which the promise is counted."""
+"""Service level objectives of a component: latency, availability, and the days over which they are measured."""
 
 from __future__ import annotations
 
@@ -19,36 +19,38 @@ _OBJECTIVES: Final = ("ttft_ms", "tpot_ms", "availability_percent", "accept_leng
 
 
 class Slo(Spec):
-    """What the component promises; the plan says whether the latency can be met, alarms say when a promise is about to be broken.
+    """Service level objectives of the component. The plan says whether the latency can be met; alarms warn before an objective is missed.
 
-    `ttft_ms` and `tpot_ms` have two readers. The planner holds the mean that it predicts to them. Alarms count the requests that took longer:
-    at most 100 minus `within_percent` of a hundred may.
+    `ttft_ms` and `tpot_ms` are used in two ways. The planner compares its predicted mean with them. Alarms count the requests that took longer:
+    at most 100 minus `within_percent` percent of them may.
     """
 
     _noun: ClassVar[str] = "slo"
 
     ttft_ms: float | None = Field(default=None, gt=0, le=600_000)
-    """Time to the first token, in milliseconds: the plan's mean must be below, and `within_percent` of the requests; no objective by default."""
+    """Time to the first token, in milliseconds. The plan's mean and `within_percent` of the requests must be below it; no objective by default."""
     tpot_ms: float | None = Field(default=None, gt=0, le=60_000)
-    """Time per further token, in milliseconds: the plan's mean must be below, and `within_percent` of the requests; no objective by default."""
+    """Time per output token after the first, in milliseconds. The plan's mean and `within_percent` of the requests must be below it; no objective
+    by default."""
     at_concurrency: float = Field(default=AT_CONCURRENCY, gt=0, le=AT_CONCURRENCY_MAX)
-    """Requests in flight per copy at which the plan holds the latency to the objectives."""
+    """Requests in flight per copy at which the plan compares the latency with the objectives."""
     availability_percent: float | None = Field(default=None, ge=90, lt=100)
-    """Share of requests that are answered, in percent, such as 99.9: neither failed on the serving side nor broken off while streaming; no
-    promise by default."""
+    """Share of requests that are answered, in percent, such as 99.9: without a server-side failure or an interrupted stream; no objective by
+    default."""
     within_percent: float | None = Field(default=None, ge=90, lt=100)
     """Share of requests that must meet `ttft_ms` and `tpot_ms`, in percent, for alarms; 99 by default."""
     accept_length: float | None = Field(default=None, gt=1, le=64)
-    """Fewest tokens per verification step of speculative decoding, such as what a draft model was promoted with; no promise by default."""
+    """Minimum number of tokens per verification step of speculative decoding, such as the value with which a draft model was promoted; no
+    objective by default."""
     window_days: Literal[28, 30] = 30
-    """Days over which the promises are counted: the error budget is that of so many days."""
+    """Days over which the objectives are measured; the error budget applies to this period."""
 
     @model_validator(mode="after")
     def _promises_something(self) -> Self:
         problems = []
         if all(getattr(self, name) is None for name in _OBJECTIVES):
             problems.append(
-                Problem("", f"promises nothing; give at least one of {', '.join(_OBJECTIVES)}, or leave the slo out")
+                Problem("", f"has no objective; give at least one of {', '.join(_OBJECTIVES)}, or leave the slo out")
             )
         if self.within_percent is not None and not self.has_latency:
             problems.append(

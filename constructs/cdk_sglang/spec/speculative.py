@@ -1,4 +1,4 @@
-"""Speculative decoding that has to prove itself: a draft is trained or taken, measured against the model alone, and served only if it is faster."""
+"""Speculative decoding behind a gate: a draft is trained or supplied, compared with the model alone, and served only if it is faster."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from cdk_sglang.validation import Spec
 from cdk_sglang.wording import exactly_one
 
 Kind: TypeAlias = Literal["eagle", "draft", "nextn", "ngram"]
-"""Where the draft comes from: trained by an optimization job, trained elsewhere, the model's own prediction layers, or the text itself."""
+"""Source of the draft: trained by an optimization job, trained elsewhere, the model's own prediction layers, or the text itself."""
 
 BUILT_IN: Final = "built_in"
 CAPTURED: Final = "captured"
 USD_MAX: Final = 100_000
-"""Largest ceiling: a larger one is a slip of the keyboard."""
+"""Maximum of a cost ceiling: a larger one is assumed to be a typing error."""
 _USD_PER_HOUR_MAX: Final = 1000
-"""Largest price of an instance, for the same reason: the dearest of the price table is a tenth of it."""
+"""Maximum price of an instance, for the same reason: the most expensive in the price table costs a tenth of it."""
 _CONCURRENCY_STEPS_MAX: Final = 8
 _SPEEDUP_MAX: Final = 5.0
 _JOB_HOURS_MAX: Final = 672
@@ -52,26 +52,26 @@ def _dataset(value: str) -> str:
 def _scrub(value: str) -> str:
     if not _SCRUB.fullmatch(value):
         raise ValueError(
-            f"{value!r} is no ARN of a Lambda function; write arn:aws:lambda:<Region>:<account>:function:<name>"
+            f"{value!r} is not the ARN of a Lambda function; write arn:aws:lambda:<Region>:<account>:function:<name>"
         )
     return value
 
 
 def _ascending(values: tuple[int, ...]) -> tuple[int, ...]:
     if list(values) != sorted(set(values)):
-        raise ValueError(f"{list(values)} does not ascend; list each step once, from the least to the most")
+        raise ValueError(f"{list(values)} is not in ascending order; list each step once, from lowest to highest")
     return values
 
 
 class Gate(Spec):
-    """What a draft has to show before it serves: it is measured beside the model alone, under the same requests and in the same hour."""
+    """What a draft must achieve before it serves: it is measured next to the model alone, with the same requests and in the same hour."""
 
     _noun: ClassVar[str] = "gate"
 
     min_speedup: float = Field(default=1.15, ge=1, le=_SPEEDUP_MAX)
-    """Least output tokens per second with the draft, as a multiple of the model alone, at every concurrency measured."""
+    """Minimum output tokens per second with the draft, as a multiple of the model alone, at every measured concurrency."""
     max_ttft_regression: float = Field(default=0.10, ge=0, le=10)
-    """Most that the mean time to the first token may grow, as a share of the model alone: 0.1 is a tenth."""
+    """Maximum increase of the mean time to the first token, as a share of the model alone: 0.1 is a tenth."""
     concurrency: (
         Annotated[
             tuple[Annotated[int, Field(ge=1, le=AT_CONCURRENCY_MAX)], ...],
@@ -81,22 +81,23 @@ class Gate(Spec):
         ]
         | None
     ) = None
-    """Requests in flight at which both are measured, such as [1, 8]; by default 1, and those of the slo and of the scaling target."""
+    """Numbers of requests in flight at which both are measured, such as [1, 8]; by default 1, and those of the slo and of the scaling target."""
     repeats: int = Field(default=3, ge=2, le=20)
-    """Measurements at each concurrency, from whose spread the confidence intervals follow."""
+    """Number of measurements at each concurrency; their spread gives the confidence intervals."""
     second_endpoint: bool = False
-    """Whether a short-lived endpoint may be created for the measurement where the endpoint has no spare GPUs."""
+    """Whether a short-lived endpoint may be created for the measurement if the endpoint has no spare GPUs."""
     gate_max_usd: float = Field(default=100, gt=0, le=USD_MAX)
-    """Ceiling of the measurement, US dollars on demand: it ends when the ceiling is reached."""
+    """Cost ceiling of the measurement, in US dollars at on-demand prices: it ends when the ceiling is reached."""
     approval: Literal["none", "required"] = "none"
-    """Whether a person has to agree after the measurement: with `required`, the report is mailed and the pipeline waits for a week."""
+    """Whether a person must approve after the measurement: with `required`, the report is mailed and the pipeline waits for a week."""
 
 
 class Drafting(Gate):
     """A gate, and how many tokens are drafted at once."""
 
     num_steps: int | None = Field(default=None, ge=1, le=16)
-    """Tokens drafted in sequence; with eagle_topk and num_draft_tokens, or not at all. SGLang's own choice for the model by default."""
+    """Tokens drafted in sequence; give it together with eagle_topk and num_draft_tokens, or omit all three. SGLang's own choice for the model by
+    default."""
     eagle_topk: int | None = Field(default=None, ge=1, le=16)
     """Branches per step; 1 is a chain."""
     num_draft_tokens: int | None = Field(default=None, ge=2, le=128)
@@ -109,19 +110,19 @@ class Drafting(Gate):
 
 
 class Retrain(Spec):
-    """When a new draft is trained without anybody asking for it; each training costs up to its ceiling, and passes the same gate."""
+    """When a new draft is trained automatically. Each training may cost up to its ceiling, and its draft must pass the same gate."""
 
     _noun: ClassVar[str] = "retrain"
 
     every_days: int | None = Field(default=None, ge=1, le=365)
     """Days between two trainings; no schedule by default."""
     on_alarm: bool = False
-    """Whether the alarm on the accept length starts a training."""
+    """Whether the accept-length alarm starts a training."""
 
     @model_validator(mode="after")
     def _says_when(self) -> Self:
         if self.every_days is None and not self.on_alarm:
-            raise ValueError("says neither when nor why; give every_days, or on_alarm: true, or leave retrain out")
+            raise ValueError("has no trigger; give every_days, or on_alarm: true, or leave retrain out")
         return self
 
 
@@ -135,31 +136,31 @@ class EagleTraining(Gate):
         AfterValidator(_dataset),
         WithJsonSchema({"type": "string", "pattern": f"^({BUILT_IN}|{CAPTURED}|s3://.+)$"}),
     ]
-    """What it is trained on: `built_in`, AWS's public sets; `captured`, a sample of the endpoint's own requests and answers; or a place in
-    S3 with JSONL in ShareGPT's form or that of OpenAI's chat or completions."""
+    """Training data: `built_in`, AWS's public data sets; `captured`, a sample of the endpoint's own requests and answers; or an S3 location
+    with JSONL in the format of ShareGPT, OpenAI chat or OpenAI completions."""
     instance: InstanceName | None = None
-    """Instance type of the training; that of the component by default, where optimization jobs know it."""
+    """Instance type of the training; the component's by default, if optimization jobs support it."""
     max_usd: float = Field(gt=0, le=USD_MAX)
-    """Ceiling of the training, US dollars on demand: the job is stopped when it is reached."""
+    """Cost ceiling of the training, in US dollars at on-demand prices: the job is stopped when it is reached."""
     usd_per_hour: float | None = Field(default=None, gt=0, le=_USD_PER_HOUR_MAX)
-    """Price of the training's instance, US dollars; that of hosting on the type by default, since no price of optimization jobs is known. What a
-    training has cost, and when it reaches max_usd, are worked out with it."""
+    """Hourly price of the training instance, in US dollars; by default the hosting price of the type, since no price of optimization jobs is known.
+    The cost of a training, and the time at which it reaches max_usd, are calculated from it."""
     max_hours: float = Field(default=24, gt=0, le=_JOB_HOURS_MAX)
-    """Longest training, in hours."""
+    """Maximum duration of a training, in hours."""
     accept_eula: bool = False
-    """Whether the licence of a gated model is accepted, as SageMaker asks."""
+    """Whether you accept the licence of a gated model, as SageMaker requires."""
     captured_samples: int | None = Field(default=None, ge=100, le=1_000_000)
-    """With `captured`: conversations to train on; 1,000 by default. With fewer captured, the run ends before it costs anything."""
+    """With `captured`: number of conversations to train on; 1,000 by default. If fewer are captured, the run ends before it costs anything."""
     sampling_percent: int | None = Field(default=None, ge=1, le=100)
-    """With `captured`: share of the requests that are kept in the weights bucket, with their answers; 10 by default."""
+    """With `captured`: percentage of the requests that are kept in the weights bucket, with their answers; 10 by default."""
     scrub: (
         Annotated[str, AfterValidator(_scrub), WithJsonSchema({"type": "string", "pattern": f"^{_SCRUB.pattern}$"})]
         | None
     ) = None
-    """With `captured`: ARN of your Lambda function that removes from conversations what must not be trained on; it gets
-    {"conversations": [...]} and returns the same, without what is to be left out. Nothing is removed by default."""
+    """With `captured`: ARN of your Lambda function that removes content that must not be trained on. It receives {"conversations": [...]} and returns
+    the same structure without that content. Nothing is removed by default."""
     retrain: Retrain | None = None
-    """When a new draft is trained by itself; never by default."""
+    """When a new draft is trained automatically; never by default."""
 
     @model_validator(mode="after")
     def _fields_fit(self) -> Self:
@@ -175,12 +176,12 @@ class EagleTraining(Gate):
 
     @property
     def is_captured(self) -> bool:
-        """Whether the endpoint's own traffic is trained on."""
+        """Whether the draft is trained on the endpoint's own traffic."""
         return self.dataset == CAPTURED
 
     @property
     def samples(self) -> int:
-        """Conversations to train on, of captured traffic."""
+        """Number of conversations to train on, from captured traffic."""
         return 1000 if self.captured_samples is None else self.captured_samples
 
     @property
@@ -195,7 +196,7 @@ class DraftModel(Drafting):
     _noun: ClassVar[str] = "draft"
 
     hugging_face: str | None = None
-    """Repository of Hugging Face, such as owner/name: copied into the environment's weights bucket by the deployment."""
+    """Hugging Face repository, such as owner/name; the deployment copies it into the environment's weights bucket."""
     revision: str | None = None
     """With hugging_face: a commit, 40 hexadecimal digits, in quotes."""
     s3: str | None = None
@@ -218,7 +219,7 @@ class DraftModel(Drafting):
 
     @property
     def bucket_name(self) -> str | None:
-        """Bucket that `s3` names; None for a draft that the deployment copies into the environment's own."""
+        """Bucket that `s3` names; None for a draft that the deployment copies into the environment's own bucket."""
         place = None if self.s3 is None else place_of(self.s3)
         return None if place is None else place.bucket
 
@@ -233,18 +234,18 @@ class DraftModel(Drafting):
 
 
 class NextN(Drafting):
-    """The model's own layers for the prediction of further tokens draft; nothing is trained."""
+    """The model's own multi-token prediction layers draft tokens; nothing is trained."""
 
     _noun: ClassVar[str] = "nextn"
 
 
 class Ngram(Gate):
-    """Tokens are drafted from what the text has said before; there is no draft model."""
+    """Tokens are drafted from the preceding text; there is no draft model."""
 
     _noun: ClassVar[str] = "ngram"
 
     num_draft_tokens: int | None = Field(default=None, ge=2, le=128)
-    """Tokens verified in one pass; 12 by default, as SGLang has it."""
+    """Tokens verified in one pass; 12 by default, as in SGLang."""
 
 
 class Speculative(OneOf):
@@ -264,20 +265,20 @@ class Speculative(OneOf):
 
     @property
     def kind(self) -> Kind:
-        """Which of the four is given."""
+        """The one of the four that is given."""
         kinds: tuple[Kind, ...] = ("eagle", "draft", "nextn", "ngram")
         return next(kind for kind in kinds if getattr(self, kind) is not None)
 
     @property
     def gate(self) -> Gate:
-        """What a draft has to show."""
+        """What a draft must achieve."""
         found = self.eagle or self.draft or self.nextn or self.ngram
         assert found is not None
         return found
 
     @property
     def has_draft_model(self) -> bool:
-        """Whether a draft's files lie beside those of the model."""
+        """Whether there is a draft model with files of its own."""
         return self.kind in {"eagle", "draft"}
 
 

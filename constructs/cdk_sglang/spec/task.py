@@ -1,4 +1,4 @@
-"""What a component does with a request, and the shortest request that shows that it does."""
+"""What a component does with a request, and a minimal request that verifies it."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
 Task = Literal["chat", "completion", "embedding", "rerank", "classify"]
-"""What a component answers with: the next message of a chat, the continuation of a text, vectors, scores of documents, or a class."""
+"""What a component returns: the next message of a chat, the continuation of a text, vectors, scores of documents, or a class."""
 TASKS: Final[tuple[str, ...]] = get_args(Task)
 
 TASK_VARIABLE: Final = "CDK_SGLANG_TASK"
-"""Environment variable by which this project's container learns the task (container/cdk_sglang_container/tasks.py); absent for chat."""
+"""Environment variable that tells this project's container the task (container/cdk_sglang_container/tasks.py); absent for chat."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskShape:
-    """Requests and answers of a task, as SGLang 0.5.17 to 0.5.23 have them (srt/entrypoints/openai/protocol.py).
+    """Requests and answers of a task, as in SGLang 0.5.17 to 0.5.23 (srt/entrypoints/openai/protocol.py).
 
     Attributes:
-        noun: What comes back, for messages.
+        noun: What is returned, for messages.
         generates: Whether tokens are generated one after the other; otherwise an answer is one forward pass over its texts.
-        required: Fields of a request.
+        required: Required fields of a request.
         body: A short request.
-        expect: Paths in its answer, of which one must hold something.
+        expect: Paths in its answer, at least one of which must have a value.
     """
 
     noun: str
@@ -68,7 +68,7 @@ TINY_IMAGE: Final = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAEAAAABACAIAAAAlC+aJAAAAS0lEQVR42u3PMQ0AAAwDoEqv9ErYvQQckD4XAQEBAQ"
     "EBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAYHLAB8+AWnmfUycAAAAAElFTkSuQmCC"
 )
-"""A grey PNG of 64 x 64 pixels; as text, since zlib's releases compress differently and a request must not change with them."""
+"""A grey PNG of 64 x 64 pixels. It is stored as text because zlib releases compress differently, and a request must not change with them."""
 
 IMAGE_BODY: Final[Mapping[str, Any]] = {
     "messages": [

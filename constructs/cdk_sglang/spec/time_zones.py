@@ -1,4 +1,4 @@
-"""Time zones by name, and the hours that their clocks skip: files of the package, since many machines have no time zone database."""
+"""Time zones by name, and the hours that their clocks skip. They are files of the package, because many machines have no time zone database."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cdk_sglang.checks import did_you_mean
 
 _DATA: Final = Path(__file__).parent / "data"
 _OFFSET: Final = re.compile(r"^[A-Za-z]*[+-]?\d")
-"""Such as UTC+2, +02:00 and CET-1CEST, whose nearest names are those of other hours."""
+"""Offsets such as UTC+2, +02:00 and CET-1CEST; a suggestion of the most similar zone name would be a zone with another offset."""
 
 
 @cache
@@ -27,7 +27,7 @@ def time_zones() -> frozenset[str]:
 def _known(zone: str) -> str:
     if zone not in time_zones():
         if _OFFSET.search(zone):
-            text = f"{zone!r} is an offset, which knows no summer time; use a place of the IANA database, such as Europe/Berlin, or UTC"
+            text = f"{zone!r} is an offset, which has no daylight saving time; use a name from the IANA database, such as Europe/Berlin, or UTC"
             raise ValueError(text)
         raise ValueError(f"unknown time zone {zone!r}; {did_you_mean(zone, time_zones())}, as in the IANA database")
     return zone
@@ -39,7 +39,7 @@ TimeZone = Annotated[str, AfterValidator(_known)]
 
 @dataclass(frozen=True, kw_only=True)
 class Skipped:
-    """Hours of one day that do not exist, since clocks go forward over them."""
+    """Hours of one day that do not exist because clocks go forward."""
 
     begins: dt.datetime
     ends: dt.datetime

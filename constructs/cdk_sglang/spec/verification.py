@@ -1,4 +1,4 @@
-"""What is compared with the specification before a deployment counts as done, and which request every component must answer."""
+"""What is compared with the specification before a deployment is complete, and which request every component must answer."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from cdk_sglang.tokens import OrToken
 from cdk_sglang.validation import Spec
 
 SMOKE_MAX_SECONDS: Final = 60
-"""SageMaker gives a model 60 s to answer InvokeEndpoint
+"""SageMaker allows a model 60 s to answer InvokeEndpoint
 (https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html)."""
 
 TIMEOUT_MAX_MINUTES: Final = 55
-"""CloudFormation waits an hour for a custom resource and no longer
-(https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-cloudformation-customresource.html); the verification ends by
-itself before that, since CloudFormation gives no reason when its own time is over."""
+"""CloudFormation waits at most one hour for a custom resource
+(https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-cloudformation-customresource.html). The verification ends before
+that, because CloudFormation states no reason when it times out itself."""
 
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
 
 
 class SmokeRequest(Spec):
-    """The request that shows that a component answers; neither the request nor the answer is ever logged."""
+    """The request that verifies that a component answers; neither the request nor the answer is ever logged."""
 
     _noun: ClassVar[str] = "smoke"
 
@@ -37,14 +37,14 @@ class SmokeRequest(Spec):
         ]
         | None
     ) = None
-    """JSON body of the request, of the component's task: messages of a chat, a prompt, or the input of embeddings; a short one by default, with a tiny
-    image in a chat with a model that takes images."""
+    """JSON body of the request, which must fit the component's task: messages of a chat, a prompt, or the input of embeddings. By default a short
+    request, with a tiny image in a chat with a model that takes images."""
     expect: Annotated[tuple[str, ...], Field(min_length=1, max_length=10, strict=False)] | None = None
-    """Paths of fields in the answer, such as [choices.0.message.content], of which one must hold something; by default those of the
-    component's task. Of a chat that is the message's content, its reasoning or its tool calls, since a model that thinks first may spend all of a
-    short answer on thinking."""
+    """Paths of fields in the answer, such as [choices.0.message.content], at least one of which must have a value; by default those of the
+    component's task. For a chat these are the message's content, its reasoning and its tool calls, because a model that thinks first may spend all
+    of a short answer on thinking."""
     timeout_seconds: Annotated[int, Field(ge=1, le=SMOKE_MAX_SECONDS), OrToken] = SMOKE_MAX_SECONDS
-    """Longest time for the answer to one request, in seconds."""
+    """Maximum time for the answer to one request, in seconds."""
 
     @model_validator(mode="after")
     def _can_be_read(self) -> Self:
@@ -66,7 +66,7 @@ class SmokeRequest(Spec):
 
         Args:
             task: Task of the component, which decides the defaults.
-            sees: Whether a chat takes images; then the default body holds a tiny one.
+            sees: Whether a chat takes images; the default body then contains a tiny one.
         """
         shape = TASK_SHAPES[task]
         body = IMAGE_BODY if sees and task == "chat" else shape.body
@@ -78,21 +78,21 @@ class SmokeRequest(Spec):
 
 
 class Verification(Spec):
-    """What is compared with the specification before a deployment counts as done.
+    """What is compared with the specification before a deployment is complete.
 
-    The deployment fails, and CloudFormation rolls it back, when the endpoint serves with another configuration than specified, a component
-    has another model, image, environment, number of copies or scaling bounds, or does not answer; also when that could not be found out.
-    Components at zero copies are woken for it.
+    The deployment fails, and CloudFormation rolls it back, if the endpoint does not serve with the specified configuration, if a component
+    has another model, image, environment, number of copies or scaling bounds or does not answer, or if any of this cannot be determined.
+    Components at zero copies are woken for the check.
     """
 
     _noun: ClassVar[str] = "verification"
 
     timeout_minutes: Annotated[int, Field(ge=5, le=TIMEOUT_MAX_MINUTES)] | None = None
-    """Longest time for a change in progress to finish, in minutes; 55 by default, since CloudFormation waits an hour and no longer."""
+    """Maximum time for a change in progress to finish, in minutes; 55 by default, because CloudFormation waits at most one hour."""
     smoke: SmokeRequest | None = None
-    """The request to every component; a short one of its task by default. A component may have its own."""
+    """The request to every component; by default a short one for its task. A component may have its own."""
     none: Reason | None = None
-    """Why nothing is compared and CloudFormation's word is taken."""
+    """Why nothing is compared and CloudFormation's result is trusted."""
 
     @model_validator(mode="after")
     def _none_stands_alone(self) -> Self:
@@ -102,12 +102,12 @@ class Verification(Spec):
 
     @property
     def timeout_seconds(self) -> int:
-        """Longest time for a change in progress to finish, in seconds."""
+        """Maximum time for a change in progress to finish, in seconds."""
         return 60 * (TIMEOUT_MAX_MINUTES if self.timeout_minutes is None else self.timeout_minutes)
 
 
 class NoVerification(Spec):
-    """Take CloudFormation's word for it, and say why."""
+    """Trust CloudFormation's result without verification, for a stated reason."""
 
     _noun: ClassVar[str] = "verification"
 
@@ -124,12 +124,12 @@ NoTruthCheck = NoVerification
 def chosen_verification(
     path: str, verification: Verification | NoVerification | None, truth_check: Verification | NoVerification | None
 ) -> Verification:
-    """Return the one verification that was chosen; the default one if none was.
+    """Return the chosen verification, or the default if there is none.
 
     Args:
         path: Path of the endpoint, for messages.
         verification: The choice.
-        truth_check: The choice under the argument's earlier name.
+        truth_check: The choice, given by the argument's earlier name.
 
     Raises:
         ConfigurationError: Both are given.

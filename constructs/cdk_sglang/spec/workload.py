@@ -16,13 +16,13 @@ from cdk_sglang.spec.slo import AT_CONCURRENCY_MAX
 from cdk_sglang.validation import Spec
 
 STEPS_MAX: Final = 20
-"""Steps of a ladder: each takes a run of its own per repeat."""
+"""Maximum number of steps in a ladder; each step needs its own run per repeat."""
 
 RATE_MAX: Final = 10_000
 MAX_ERROR_RATE: Final = 0.1
-"""Share of failed requests above which the figures of the answered ones say little of the component. AIPerf 0.13.0 (failed_request_threshold)
-and k6 (a threshold on http_req_failed, exit code 99: https://grafana.com/docs/k6/latest/using-k6/thresholds, read 2026-12) know such a
-bound, without a default."""
+"""Share of failed requests above which the results of the answered ones say little about the component. AIPerf 0.13.0
+(failed_request_threshold) and k6 (a threshold on http_req_failed, exit code 99: https://grafana.com/docs/k6/latest/using-k6/thresholds, read
+2026-12) have such a limit, without a default."""
 _SECONDS_MAX: Final = 24 * 3600
 _TURNS_MAX: Final = 100
 
@@ -34,7 +34,7 @@ ComponentPath = Annotated[
 
 def _ascending(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if list(values) != sorted(set(values)):
-        raise ValueError(f"{list(values)} does not ascend; list each step once, from the least to the most")
+        raise ValueError(f"{list(values)} is not in ascending order; list each step once, from lowest to highest")
     return values
 
 
@@ -58,7 +58,7 @@ Rates = Annotated[
 def _s3_file(value: str) -> str:
     place = place_of(value)
     if place is None or not place.key or place.key.endswith("/"):
-        raise ValueError(f"{value!r} is no file in S3; write s3://bucket/folder/file.jsonl")
+        raise ValueError(f"{value!r} is not a file in S3; write s3://bucket/folder/file.jsonl")
     wrong = empty_part(place.key)
     if wrong is not None:
         raise ValueError(wrong)
@@ -70,18 +70,18 @@ S3File = Annotated[str, AfterValidator(_s3_file), WithJsonSchema({"type": "strin
 
 
 class SharedPrefix(Spec):
-    """Text with which all prompts begin, such as a system prompt: SGLang keeps its KV cache."""
+    """Text with which all prompts begin, such as a system prompt, whose KV cache SGLang reuses."""
 
     _noun: ClassVar[str] = "shared_prefix"
 
     tokens: int = Field(ge=1, le=1_000_000)
-    """Length of the text; part of the prompt's tokens."""
+    """Length of the text in tokens; it counts towards the prompt's tokens."""
     prefixes: int = Field(default=1, ge=1, le=10_000)
-    """Number of different texts, of which each request takes one at random."""
+    """Number of different texts; each request uses one at random."""
 
 
 class Turns(Spec):
-    """Conversations of several requests, each with all that was said before."""
+    """Conversations of several requests, each of which includes all earlier messages."""
 
     _noun: ClassVar[str] = "turns"
 
@@ -94,7 +94,7 @@ class Turns(Spec):
 
 
 class Dataset(OneOf):
-    """Prompts of one's own, one JSON object a line; exactly one of file and s3."""
+    """Your own prompts, one JSON object per line; exactly one of file and s3."""
 
     _noun: ClassVar[str] = "dataset"
     _alternatives: ClassVar[tuple[str, ...]] = ("file", "s3")
@@ -104,23 +104,23 @@ class Dataset(OneOf):
     s3: S3File | None = None
     """An object in S3."""
     format: Literal["single_turn", "multi_turn", "mooncake_trace"] = "single_turn"
-    """What a line holds: `single_turn` {"text": …}; `multi_turn` {"turns": [{"text": …}, …]}; `mooncake_trace`
+    """Format of a line: `single_turn` {"text": …}; `multi_turn` {"turns": [{"text": …}, …]}; `mooncake_trace`
     {"timestamp": ms, "input_length": n, "output_length": n, "hash_ids": […]}."""
     sampling: Literal["sequential", "random", "shuffle"] = "sequential"
     """Order in which lines are taken."""
 
 
 class Goodput(Spec):
-    """Bounds that a request must keep to count as good."""
+    """Limits that a request must meet to count as good."""
 
     _noun: ClassVar[str] = "goodput"
 
     ttft_ms: float | None = Field(default=None, gt=0, le=600_000)
-    """Longest time to the first token, in milliseconds."""
+    """Maximum time to the first token, in milliseconds."""
     tpot_ms: float | None = Field(default=None, gt=0, le=60_000)
-    """Longest mean time per further token of the request, in milliseconds."""
+    """Maximum mean time per output token after the first, in milliseconds."""
     request_ms: float | None = Field(default=None, gt=0, le=3_600_000)
-    """Longest time of the whole request, in milliseconds."""
+    """Maximum time of the whole request, in milliseconds."""
 
     @model_validator(mode="after")
     def _bounds_something(self) -> Self:
@@ -130,57 +130,57 @@ class Goodput(Spec):
 
 
 class Workload(Spec):
-    """Requests that a benchmark sends to one component, and when it stops; what is left out follows from the component's load and slo."""
+    """Requests that a benchmark sends to one component, and when it stops; defaults come from the component's load and slo."""
 
     _noun: ClassVar[str] = "workload"
 
     component: ComponentPath | None = None
-    """The component, as <endpoint>/<component>; the environment's only one by default."""
+    """The component, as <endpoint>/<component>; optional if the environment has only one."""
     input_tokens: Tokens | None = None
-    """Mean number of tokens in a prompt, without those of images; that of the component's load by default."""
+    """Mean number of tokens in a prompt, without those of images; the component's load by default."""
     input_tokens_stddev: float = Field(default=0, ge=0, le=10_000_000)
     """Standard deviation of that number."""
     output_tokens: Tokens | None = None
-    """Mean number of tokens in an answer; that of the component's load by default."""
+    """Mean number of tokens in an answer; the component's load by default."""
     output_tokens_stddev: float = Field(default=0, ge=0, le=10_000_000)
     """Standard deviation of that number."""
     images: int | None = Field(default=None, ge=0, le=IMAGES_MAX)
-    """Images of each request, which are noise of the load's image_resolution; that of the component's load by default, 0 for text alone."""
+    """Number of images in each request, which are random noise in the load's image_resolution; the component's load by default, 0 for text only."""
     exact_output: bool = True
-    """Whether answers go on to their length whatever the model says (ignore_eos), so that runs are comparable."""
+    """Whether answers always reach their full length (ignore_eos), so that runs are comparable."""
     concurrency: Ladder | None = None
-    """Requests in flight over the whole component, one step after the other; by default 1 and slo.at_concurrency (16 without an slo)."""
+    """Requests in flight over the whole component, step by step; by default 1 and slo.at_concurrency (16 without an slo)."""
     request_rate: Rates | None = None
-    """Instead of concurrency: requests per second, one step after the other."""
+    """Instead of concurrency: requests per second, step by step."""
     arrival: Literal["poisson", "constant"] = "poisson"
     """With request_rate: how requests arrive."""
     max_in_flight: int | None = Field(default=None, ge=1, le=AT_CONCURRENCY_MAX)
-    """With request_rate: most requests in flight at once; no bound by default."""
+    """With request_rate: maximum number of requests in flight; no limit by default."""
     requests: int | None = Field(default=None, ge=1, le=1_000_000)
-    """Requests of a step; by default ten for each in flight, and 20 at least."""
+    """Number of requests in a step; by default ten for each request in flight, at least 20."""
     seconds: float | None = Field(default=None, ge=1, le=_SECONDS_MAX)
-    """Instead of requests: seconds of a step; 60 by default with request_rate."""
+    """Instead of requests: duration of a step in seconds; 60 by default with request_rate."""
     warmup_requests: int | None = Field(default=None, ge=0, le=100_000)
-    """Requests before each step that are not counted; by default as many as are in flight."""
+    """Number of requests before each step that are not counted; by default as many as are in flight."""
     repeats: int = Field(default=3, ge=1, le=20)
-    """How often each step is measured; the interval of a figure comes from its repeats."""
+    """Number of times each step is measured; confidence intervals are calculated from the repeats."""
     shared_prefix: SharedPrefix | None = None
     """Text with which all prompts begin; none by default."""
     turns: Turns | None = None
     """Conversations instead of single requests; single requests by default."""
     dataset: Dataset | None = None
-    """Prompts of one's own instead of made ones."""
+    """Your own prompts instead of generated ones."""
     goodput: Goodput | None = None
-    """Bounds of a good request; ttft_ms and tpot_ms of the component's slo by default."""
+    """Limits of a good request; ttft_ms and tpot_ms of the component's slo by default."""
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
-    """Seed of made prompts: the same seed gives the same requests."""
+    """Seed of generated prompts: the same seed gives the same requests."""
     timeout_seconds: float = Field(default=120, ge=1, le=3600)
     """Seconds after which a request counts as failed."""
     max_usd: float | None = Field(default=None, gt=0, le=1_000_000)
-    """Most that the endpoint's instances may cost while the benchmark runs, in US dollars; the run stops there. No ceiling by default."""
+    """Maximum cost of the endpoint's instances while the benchmark runs, in US dollars; the run stops there. No limit by default."""
 
     max_error_rate: float = Field(default=MAX_ERROR_RATE, ge=0, le=1)
-    """Largest share of requests that may fail; above it the figures of a repeat do not count, and the run ends with exit code 1."""
+    """Maximum share of failed requests, 0 to 1; above it the results of a repeat do not count, and the run ends with exit code 1."""
 
     @model_validator(mode="after")
     def _fields_fit(self) -> Self:
@@ -191,9 +191,9 @@ class Workload(Spec):
 def _load_problems(workload: Workload) -> list[Problem]:
     problems = []
     if workload.concurrency is not None and workload.request_rate is not None:
-        problems.append(Problem("request_rate", "goes instead of concurrency; give one of the two"))
+        problems.append(Problem("request_rate", "replaces concurrency; give only one of them"))
     if workload.requests is not None and workload.seconds is not None:
-        problems.append(Problem("seconds", "goes instead of requests; give one of the two"))
+        problems.append(Problem("seconds", "replaces requests; give only one of them"))
     if workload.request_rate is None:
         problems += [
             Problem(name, "goes with request_rate; give request_rate, or leave it out")
@@ -231,7 +231,7 @@ def _prompt_problems(workload: Workload) -> list[Problem]:
         problems.append(
             Problem(
                 "shared_prefix.tokens",
-                f"{prefix.tokens} leaves nothing of {workload.input_tokens:g} input_tokens to the request itself; use fewer",
+                f"{prefix.tokens} leaves none of the {workload.input_tokens:g} input_tokens for the request itself; use fewer",
             )
         )
     return problems

@@ -217,7 +217,7 @@ def test_an_adapter_of_another_base_is_refused_unless_said_to_be_the_same() -> N
     assert problems_of(lambda: component.add_adapter("triage", any_source(config=config))) == [
         (
             "llama.adapters.triage: was trained on Qwen/Qwen3-8B, the component serves meta-llama/Llama-3.2-3B-Instruct; "
-            "an adapter fits its own base model alone. If they are the same weights, say so with base_model: Qwen/Qwen3-8B"
+            "an adapter fits only its own base model. If the weights are the same, set base_model: Qwen/Qwen3-8B"
         )
     ]
     component.add_adapter("triage", any_source(config=config), base_model="Qwen/Qwen3-8B")
@@ -286,13 +286,13 @@ def test_the_default_name_is_the_same_whether_it_is_given_or_not() -> None:
         (
             "Prod-Chat-Llama",
             (
-                "adapter name 'Prod-Chat-Llama' is that of component Fleet/Chat/llama too; names are one for each account and Region: "
+                "adapter name 'Prod-Chat-Llama' is that of component Fleet/Chat/llama too; names are unique per account and Region: "
                 "rename one"
             ),
         ),
         (
             "taken",
-            "adapter name 'taken' is that of adapter Fleet/Chat/llama too; names are one for each account and Region: rename one",
+            "adapter name 'taken' is that of adapter Fleet/Chat/llama too; names are unique per account and Region: rename one",
         ),
         (cdk.Fn.import_value("Name"), "the adapter name must be known at synth, got a token; give a literal string"),
     ],
@@ -322,7 +322,7 @@ def test_the_short_name_follows_its_rule_beside_a_name_of_its_own() -> None:
     [
         (
             "s3://models/adapters/triage/",
-            "does not end in .tar.gz, as SageMaker wants; make one with `cdk-sglang adapters pack`",
+            "does not end in .tar.gz, as SageMaker requires; make one with `cdk-sglang adapters pack`",
         ),
         ("https://models/triage.tar.gz", "is not an S3 URI; use s3://bucket/adapters/name.tar.gz"),
         ("s3://models//triage.tar.gz", "has an empty part; write it without leading or double slashes"),
@@ -350,7 +350,7 @@ def test_a_specification_reads_the_config_that_it_names(tmp_path: Path) -> None:
 def test_attention_data_parallelism_takes_no_adapters() -> None:
     component = any_component(tp_size=2, attn_dp_size=2)
 
-    assert "attn_dp_size is 2, with which SGLang takes pinned adapters alone; use 1" in "".join(
+    assert "attn_dp_size is 2, with which SGLang accepts only pinned adapters; use 1" in "".join(
         problems_of(lambda: component.add_adapter("triage", any_source()))
     )
 

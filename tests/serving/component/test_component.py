@@ -109,7 +109,7 @@ def test_rejects_a_component_of_the_same_name(any_endpoint: MakeEndpoint) -> Non
     assert _problems(endpoint) == ("llama: the endpoint has something of this name already; choose another",)
     assert _problems(endpoint, "qwen", component_name="shared") == (
         (
-            "qwen: component name 'shared' is that of component Fleet/Chat/llama too; names are one for each account and Region: rename one"
+            "qwen: component name 'shared' is that of component Fleet/Chat/llama too; names are unique per account and Region: rename one"
         ),
     )
 

@@ -228,7 +228,7 @@ def test_a_nested_stack_has_no_parameter_that_can_be_set(stack: cdk.Stack) -> No
     server = SglangOptions(tp_size=1, context_length=8192)
     assert problems(lambda: endpoint.add_component("llama", model=source, server=server, speculative=EAGLE)) == [
         (
-            "llama.speculative: is promoted by a parameter of its stack, which nobody but the parent sets in a nested stack; use a stack of its "
+            "llama.speculative: is promoted by a parameter of its stack, which only the parent sets in a nested stack; use a stack of its "
             "own"
         )
     ]

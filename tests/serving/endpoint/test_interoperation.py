@@ -128,11 +128,11 @@ def test_an_arn_says_account_and_region_of_an_endpoint(stack: cdk.Stack) -> None
 @pytest.mark.parametrize(
     ("arn", "message"),
     [
-        ("chat", "'chat' is no ARN of an endpoint; give one such as arn:aws:sagemaker:us-east-1:111122223333:endpoint/chat"),
+        ("chat", "'chat' is not the ARN of an endpoint; give one such as arn:aws:sagemaker:us-east-1:111122223333:endpoint/chat"),
         (
             "arn:aws:sagemaker:us-east-1:111122223333:model/chat",
             (
-                "'arn:aws:sagemaker:us-east-1:111122223333:model/chat' is no ARN of an endpoint; give one such as "
+                "'arn:aws:sagemaker:us-east-1:111122223333:model/chat' is not the ARN of an endpoint; give one such as "
                 "arn:aws:sagemaker:us-east-1:111122223333:endpoint/chat"
             ),
         ),

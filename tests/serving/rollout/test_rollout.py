@@ -125,14 +125,14 @@ ROLLING = ComponentRollout.rolling
         (
             {"copies": 1, "rollout": ROLLING(max_batch=HALF)},
             (
-                "llama.rollout.max_batch: 50% of 1 copy is no copy, and the component may have 1 when an update comes; "
+                "llama.rollout.max_batch: 50% of 1 copy is less than one copy, and the component may have 1 when an update comes; "
                 "give it 2 or more copies at least, or leave the rollout out: SageMaker then starts the new copy before the old one goes"
             ),
         ),
         (
             {"scaling": scaling(0), "rollout": ROLLING(max_batch=HALF)},
             (
-                "llama.rollout.max_batch: 50% of 1 copy is no copy, and the component may have 1 when an update comes; "
+                "llama.rollout.max_batch: 50% of 1 copy is less than one copy, and the component may have 1 when an update comes; "
                 "give it 2 or more copies at least, or leave the rollout out: SageMaker then starts the new copy before the old one goes"
             ),
         ),
@@ -149,7 +149,7 @@ ROLLING = ComponentRollout.rolling
         ),
         (
             {"copies": 4, "rollout": ROLLING(max_batch=BatchSize.copies(1), wait_seconds=300, timeout_seconds=1200)},
-            "llama.rollout.timeout_seconds: 1200 is not above the 1200 s that its steps wait; raise it, wait less, or take bigger steps",
+            "llama.rollout.timeout_seconds: 1200 is not above the 1200 s that its steps wait; raise it, shorten the waits, or use larger steps",
         ),
     ],
 )
@@ -175,7 +175,7 @@ def test_an_endpoint_that_may_have_one_instance_has_no_steps() -> None:
     )
     assert lines == [
         (
-            "Chat.rollout.percent: 50% of 1 instance is no instance, and the endpoint may have 1 when an update comes; "
+            "Chat.rollout.percent: 50% of 1 instance is less than one instance, and the endpoint may have 1 when an update comes; "
             "raise min_instances to 2 or more, or move all traffic at once"
         )
     ]

@@ -96,7 +96,7 @@ def test_a_group_that_cloudformation_names_is_kept_by_a_failed_deployment_too(st
         (31, "Kept.log_retention_days: 31 is not allowed; nearest allowed: 30"),
         (
             logs.RetentionDays.INFINITE,
-            "Kept.log_retention_days: INFINITE is not allowed, logs have an end here; use up to TEN_YEARS (3653)",
+            "Kept.log_retention_days: INFINITE is not allowed, retention must be limited; use up to TEN_YEARS (3653)",
         ),
     ],
 )

@@ -25,7 +25,7 @@ MODEL = ModelSource.from_s3("s3://models/llama/", check=False)
 SOURCE = AdapterSource.from_s3("s3://adapters/a/x.tar.gz")
 LORA = SglangOptions(lora=LoraOptions(max_rank=16, target_modules=("all",)))
 HERE = cdk.Environment(account="111122223333", region="us-east-1")
-RENAME = "too; names are one for each account and Region: rename one"
+RENAME = "too; names are unique per account and Region: rename one"
 
 
 def _problems(call: Callable[[], object]) -> list[str]:

@@ -1,7 +1,7 @@
 """Adapters: LoRA weights on top of a component, each invoked by its own name, all on the component's GPUs.
 
-SageMaker keeps an adapter as an inference component without compute. It is created after its base, deleted before it, and
-can be added, replaced and removed while the base serves.
+In SageMaker, an adapter is an inference component without compute resources. It is created after its base component and deleted before it,
+and can be added, replaced and removed while the base serves.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _GIB: Final = 2**30
 
 @dataclass(frozen=True, kw_only=True)
 class BaseComponent:
-    """The component under an adapter, as far as the adapter depends on it.
+    """The part of a component that its adapters need.
 
     Attributes:
         scope: Parent of the adapter's resource.
@@ -51,14 +51,14 @@ class BaseComponent:
         component_name: Name of the component in SageMaker.
         endpoint_name: Name of the endpoint.
         variant_name: Production variant of the endpoint.
-        team: Team that answers for the component's cost; None if unspecified.
+        team: Team that the component's cost is attributed to; None if unspecified.
         role: Execution role of the endpoint, which reads the adapter's files.
         arns: ARNs of the account and Region.
-        names: Names that the account and Region have already.
-        image_kind: Whose entry script the container has.
-        server: SGLang's options on the most wanted instance type.
+        names: Names that are already taken in the account and Region.
+        image_kind: Which entry script the container has: AWS's or this project's.
+        server: SGLang's options on the preferred instance type.
         model: Model that the component serves, as its catalogue id or its repository; None if unknown.
-        facts: What the catalogue knows of the model; None if nothing.
+        facts: The catalogue's facts about the model; None if there are none.
         variants: SGLang's options on each group of instance types, each with the host memory in MiB that a copy reserves.
     """
 
@@ -82,18 +82,18 @@ class BaseComponent:
 
 @dataclass(frozen=True, kw_only=True)
 class Adapter(metric_methods.ServingMetricMethods):
-    """One adapter of a component; made by `InferenceComponent.add_adapter`.
+    """One adapter of a component; created by `InferenceComponent.add_adapter`.
 
-    A plain value, not a construct: a component may have hundreds.
+    A plain object, not a construct: a component may have hundreds.
 
     Attributes:
         adapter_name: Its name in SageMaker; pass it as `InferenceComponentName` when invoking.
         adapter_arn: Its ARN.
-        component_name: Name of the component whose model it changes.
+        component_name: Name of the component whose model it adapts.
         endpoint_name: Name of the endpoint.
         arns: ARNs of the endpoint's account and Region.
         config: Rank, modules and base model; None if unknown at synth.
-        host_gib: Host memory it takes in each GPU's process of a copy, GiB; None if unknown.
+        host_gib: Host memory that it takes in each GPU process of a copy, in GiB; None if unknown.
         resource: The CloudFormation resource.
     """
 
@@ -108,7 +108,7 @@ class Adapter(metric_methods.ServingMetricMethods):
 
     @property
     def metrics(self) -> metrics.ServingMetrics:
-        """Invocations and latencies of the adapter; GPUs and memory are its component's."""
+        """Invocations and latencies of the adapter; GPU and memory metrics belong to its component."""
         return metrics.ServingMetrics(
             dimensions={"InferenceComponentName": self.adapter_name},
             utilization_namespace=metrics.COMPONENT_NAMESPACE,
@@ -118,7 +118,7 @@ class Adapter(metric_methods.ServingMetricMethods):
 
     @checked("{self.adapter_name}")
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let the grantee invoke this adapter alone, streaming included.
+        """Let the grantee invoke only this adapter, with or without streaming.
 
         Args:
             grantee: Principal that receives the permission: a role, a user, a function.
@@ -152,20 +152,20 @@ def make_adapter(
 ) -> Adapter:
     """Create an adapter inference component.
 
-    One CloudFormation resource and no construct beside it: with hundreds of adapters, every further call into jsii counts.
+    This creates one CloudFormation resource and no other construct: with hundreds of adapters, every further call into jsii counts.
 
     Args:
         base: The component.
         name: Short name, unique on the component.
         source: Its files.
         config: Rank, modules and base model; those of the source by default.
-        base_model: Name of the base model to accept besides the component's own.
+        base_model: Name of the base model to accept in addition to the component's own.
         adapter_name: Name in SageMaker; "<component name>-<name>" by default.
-        others: Adapters that the component has already, by short name.
-        readable: S3 folders the endpoint's role may read already; added to.
+        others: The component's existing adapters, by short name.
+        readable: S3 folders that the endpoint's role may already read; extended by this call.
 
     Raises:
-        ConfigurationError: With every problem, before anything exists.
+        ConfigurationError: Any argument is wrong; lists every problem, before any resource exists.
     """
     known = config or source.config
     path = f"{base.short_name}.adapters.{name}"
@@ -188,7 +188,7 @@ def make_adapter(
     cfn = sagemaker.CfnInferenceComponent
     resource = cfn(
         base.scope,
-        # As with a component: what UpdateInferenceComponent cannot change is part of the logical id.
+        # As with a component: properties that UpdateInferenceComponent cannot change are part of the logical id.
         f"{name}On{logical_digest(base.endpoint_name, base.variant_name, base.component_name, adapter_name)}",
         inference_component_name=adapter_name,
         endpoint_name=base.endpoint_name,
@@ -215,7 +215,7 @@ def make_adapter(
 
 
 def lora_problems(path: str, server: SglangOptions, image_kind: ImageKind) -> list[Problem]:
-    """Return why a component cannot have adapters at all; empty when it can."""
+    """Return why a component cannot have adapters at all; empty if it can."""
     problems = []
     if image_kind != "cdk-sglang":
         problems.append(
@@ -237,7 +237,7 @@ def lora_problems(path: str, server: SglangOptions, image_kind: ImageKind) -> li
         problems.append(
             Problem(
                 path,
-                f"server.attn_dp_size is {server.attn_dp_size}, with which SGLang takes pinned adapters alone; use 1",
+                f"server.attn_dp_size is {server.attn_dp_size}, with which SGLang accepts only pinned adapters; use 1",
             )
         )
     return problems
@@ -264,7 +264,7 @@ def _config_problems(base: BaseComponent, path: str, config: AdapterConfig, base
             Problem(
                 path,
                 f"was trained on {trained}, the component serves {base.model}; "
-                f"an adapter fits its own base model alone. If they are the same weights, say so with base_model: {trained}",
+                f"an adapter fits only its own base model. If the weights are the same, set base_model: {trained}",
             )
         )
     return problems
@@ -279,7 +279,7 @@ def _host_gib(base: BaseComponent, source: AdapterSource, config: AdapterConfig 
 def _host_problems(
     base: BaseComponent, path: str, others: Mapping[str, Adapter], host_gib: float | None
 ) -> list[Problem]:
-    """Hold all adapters together to the copy's host memory, where nothing else bounds them: SGLang keeps each one."""
+    """Check all adapters together against the copy's host memory if nothing else limits them: SGLang keeps each one in memory."""
     lora = base.server.lora
     if lora is None or lora.max_loaded_loras is not None or host_gib is None:
         return []
@@ -295,5 +295,5 @@ def _host_problems(
 
 
 def _is_hub_id(name: str) -> bool:
-    """Whether a base model's name identifies a model: a path of the machine it was trained on does not."""
+    """Whether a base model's name identifies a model: a path on the machine where it was trained does not."""
     return not name.startswith((".", "/", "~")) and name.count("/") == 1

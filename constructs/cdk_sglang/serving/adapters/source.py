@@ -32,17 +32,17 @@ class AdapterSource:
 
     Args:
         adapter: The specification; its `folder` or its `config` is read here.
-        bucket: Bucket of its `key`; its KMS key comes with it.
-        kms_key: KMS key of the bucket, where the bucket does not know it; with `s3`, the specification's by default.
-        config: Rank, modules and base model, where they are known at synth; those of the specification by default.
+        bucket: Bucket of its `key`; the KMS key is taken from the bucket.
+        kms_key: KMS key of the bucket, if the bucket construct does not know it; with `s3`, the specification's by default.
+        config: Rank, modules and base model, if they are known at synth; those of the specification by default.
 
     Attributes:
         config: Rank, modules and base model; None if unknown at synth.
         weights_bytes: Size of its tensors; None unless the files are in a folder.
-        team: Team that answers for its cost; None if unspecified, then the component's.
+        team: Team that its cost is attributed to; None if unspecified, then the component's.
 
     Raises:
-        ConfigurationError: The bucket is missing; or a file of the folder or the config is missing, cut short, or of a kind SGLang would
+        ConfigurationError: The bucket is missing; or a file of the folder or the config is missing, truncated, or of a kind that SGLang would
             not serve as it was trained.
     """
 
@@ -72,18 +72,18 @@ class AdapterSource:
     @staticmethod
     @checked()
     def from_s3(uri: str, *, config: AdapterConfig | None = None, key: kms.IKey | None = None) -> AdapterSource:
-        """A tar.gz in S3, as `cdk-sglang adapters pack` makes it.
+        """A tar.gz in S3, as created by `cdk-sglang adapters pack`.
 
-        CloudFormation sees an update only when the URI changes: give every version of an adapter a name of its own.
+        CloudFormation detects an update only if the URI changes: give every version of an adapter a new name.
 
         Args:
             uri: "s3://bucket/adapters/triage-v3.tar.gz".
-            config: `AdapterConfig.read(...)` of its adapter_config.json, to be checked at synth; by default nothing is checked until the
+            config: `AdapterConfig.read(...)` of its adapter_config.json, to check it at synth; by default nothing is checked until the
                 container loads the adapter.
-            key: KMS key of the bucket, when it has one of its own.
+            key: KMS key of the bucket, if it has one of its own.
 
         Raises:
-            ConfigurationError: Not an S3 URI of a tar.gz.
+            ConfigurationError: The URI is not the S3 URI of a tar.gz.
         """
         return AdapterSource(Adapter(s3=uri), kms_key=key, config=config)
 
@@ -92,13 +92,13 @@ class AdapterSource:
     def from_bucket(
         bucket: s3.IBucket, key: str, *, config: AdapterConfig | None = None, kms_key: kms.IKey | None = None
     ) -> AdapterSource:
-        """A tar.gz in a bucket of yours; its KMS key comes with it.
+        """A tar.gz in your own bucket; its KMS key is taken from the bucket.
 
         Args:
             bucket: The bucket.
-            key: "adapters/triage-v3.tar.gz"; a new name for every version, as with `from_s3`.
-            config: As with `from_s3`.
-            kms_key: KMS key of a bucket that does not know its own, such as one that is imported by name.
+            key: Key of the archive, such as "adapters/triage-v3.tar.gz"; use a new name for every version, as with `from_s3`.
+            config: `AdapterConfig.read(...)` of its adapter_config.json, as with `from_s3`.
+            kms_key: KMS key of the bucket, if the bucket construct does not know it, such as one that is imported by name.
 
         Raises:
             ConfigurationError: The key is not that of a tar.gz.
@@ -108,15 +108,15 @@ class AdapterSource:
     @staticmethod
     @checked()
     def from_folder(folder: Path | str) -> AdapterSource:
-        """The folder PEFT's `save_pretrained` wrote: checked and packed at synth, uploaded with the deployment.
+        """A folder written by PEFT's `save_pretrained`: checked and packed at synth, uploaded with the deployment.
 
-        A changed file gives a new archive, which updates the adapter. For a handful of adapters; hundreds belong in S3.
+        A changed file results in a new archive, which updates the adapter. This suits a handful of adapters; hundreds belong in S3.
 
         Args:
             folder: The folder, relative to the working directory of the synth.
 
         Raises:
-            ConfigurationError: A file is missing, cut short, or of a kind SGLang would not serve as it was trained.
+            ConfigurationError: A file is missing, truncated, or of a kind that SGLang would not serve as it was trained.
         """
         return AdapterSource(Adapter(folder=str(folder)))
 
@@ -126,7 +126,7 @@ class AdapterSource:
         Args:
             scope: The component.
             role: The endpoint's role.
-            readable: Folders the role may read and keys it may use already; added to.
+            readable: Folders that the role may already read and keys that it may already use; extended by this call.
         """
         if self._files is not None:
             return _bind_files(self._files, scope, role, readable)
@@ -158,9 +158,7 @@ def _grant_read(scope: Construct, role: iam.IRole, *, bucket_arn: str, folder: s
     give(
         role,
         iam.PolicyStatement(
-            actions=list(
-                permissions.LIST_WEIGHTS
-            ),  # without it, an archive that is missing looks like one that is forbidden
+            actions=list(permissions.LIST_WEIGHTS),  # without it, a missing archive looks like a forbidden one
             resources=[bucket_arn],
             conditions={"StringLike": {"s3:prefix": [f"{folder}/*" if folder else key]}},
         ),
@@ -178,8 +176,8 @@ def _bind_files(files: AdapterFiles, scope: Construct, role: iam.IRole, readable
     if not archive.is_file():
         files.pack(archive)
     stack = cdk.Stack.of(scope)
-    # Not an aws_s3_assets.Asset: its object would end in ".gz" alone, and ArtifactUrl must end in ".tar.gz". A file asset's key
-    # is its hash and the last suffix of the file; the hash is of the contents, since compression differs between machines.
+    # Not an aws_s3_assets.Asset: the name of its object would end in ".gz" only, and ArtifactUrl must end in ".tar.gz". The key of a file asset
+    # is its hash and the last suffix of the file; the hash is computed from the contents, because compression differs between machines.
     asset = stack.synthesizer.add_file_asset(
         source_hash=f"{digest}{ARCHIVE_SUFFIX.removesuffix('.gz')}",
         file_name=os.path.relpath(archive, stage.outdir),

@@ -1,4 +1,4 @@
-"""What alarms trigger besides topics: CDK's `IAlarmAction`s, bound to alarms that are plain CloudFormation resources."""
+"""Alarm actions other than topics: CDK's `IAlarmAction`s, bound to alarms that are plain CloudFormation resources."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _MANY_ALARMS_ONE_FUNCTION: Final = "@aws-cdk/aws-cloudwatch-actions:changeLambda
 
 
 def topic_arns(choice: Alarms | NoAlarms | None, *, pages: bool = False) -> list[str]:
-    """Return the ARNs of the topics that an alarm notifies when it begins and when it ends; none if there is no topic.
+    """Return the ARNs of the topics that an alarm notifies when it fires and when it ends; none if there is no topic.
 
     Args:
-        choice: Whom alarms notify.
+        choice: Targets that alarms notify.
         pages: Whether the alarm must wake somebody.
     """
     topic = None
@@ -41,14 +41,14 @@ def add_actions(
     without_data: bool = False,
     others: Sequence[str] = (),
 ) -> None:
-    """Let an alarm trigger what the author chose besides topics; without such a choice the alarm stays as it is.
+    """Let an alarm trigger the actions that the author chose in addition to topics; without such actions the alarm is unchanged.
 
     Args:
         alarm: Alarm or composite alarm, with the topics of `topic_arns`.
-        choice: Whom alarms notify.
+        choice: Targets that alarms notify.
         pages: Whether the alarm must wake somebody.
-        without_data: Whether missing data is a fault that triggers the same.
-        others: ARNs that the alarm triggers already besides the topics.
+        without_data: Whether missing data is a fault that triggers the same actions.
+        others: ARNs of actions that the alarm already triggers in addition to the topics.
     """
     if not isinstance(choice, Alarms):
         return
@@ -60,7 +60,7 @@ def add_actions(
         return
     from aws_cdk import aws_cloudwatch as cloudwatch
 
-    # The id tells one alarm from another where CDK writes it into the permission of a function that many alarms invoke.
+    # CDK uses the id in the permission of a function that many alarms invoke, so it must differ between alarms.
     known = cloudwatch.Alarm.from_alarm_arn(
         alarm, f"Alarm{logical_digest(alarm.node.path)}", alarm.get_att("Arn").to_string()
     )
@@ -94,11 +94,11 @@ def _set(alarm: cdk.CfnResource, name: str, arns: list[str]) -> None:
 
 
 def action_problems(path: str, choice: Alarms | NoAlarms | None, scope: Construct) -> list[Problem]:
-    """Say that CDK can give only one alarm the right to invoke a function, unless a feature flag is set: there are several alarms.
+    """Return a problem if several alarms would invoke a function: without a feature flag, CDK can permit that to only one alarm.
 
     Args:
-        path: Place of the choice.
-        choice: Whom alarms notify.
+        path: Path of the choice.
+        choice: Targets that alarms notify.
         scope: Any construct of the app.
     """
     if not isinstance(choice, Alarms):

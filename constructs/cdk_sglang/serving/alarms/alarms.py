@@ -1,4 +1,4 @@
-"""Alarms over one metric, as plain resources."""
+"""Alarms on one metric, as plain resources."""
 
 from __future__ import annotations
 
@@ -40,25 +40,25 @@ def make_alarm(
     without_data: bool = False,
     actions: Sequence[str] = (),
 ) -> cloudwatch.CfnAlarm:
-    """Create an alarm over one metric under a name CloudFormation makes.
+    """Create an alarm on one metric, with a name that CloudFormation generates.
 
     Args:
         scope: Parent.
         construct_id: Id of the alarm.
-        choice: Whom it notifies.
-        description: What the alarm means and what to do, for whoever is woken by it.
+        choice: Targets that it notifies.
+        description: What the alarm means and what to do, for the person it notifies.
         namespace: CloudWatch namespace of the metric.
         metric_name: Name under which SageMaker publishes the metric.
         dimensions: Exactly the dimensions that the metric is published with.
         statistic: CloudWatch statistic, such as Sum, Average, Maximum or p99.
         period_seconds: Length of a period; 10, 30 or a multiple of 60.
-        evaluation_periods: Periods that are looked at.
+        evaluation_periods: Number of periods that are evaluated.
         threshold: Value in the metric's own unit.
-        comparison: How a bad statistic relates to the threshold.
-        datapoints_to_alarm: Periods among them that must be bad; all by default.
-        missing: What periods without data count as; good ones by default.
-        without_data: Whether missing data is a fault that triggers the same.
-        actions: Further ARNs that it triggers, such as a scaling policy's.
+        comparison: Comparison with the threshold that counts as bad.
+        datapoints_to_alarm: Number of evaluated periods that must be bad; all by default.
+        missing: How periods without data are treated; as good by default.
+        without_data: Whether missing data is a fault that triggers the same actions.
+        actions: ARNs of additional actions, such as a scaling policy's.
     """
     topics = topic_arns(choice)
     percentile = statistic.startswith(("p", "tm"))
@@ -90,6 +90,6 @@ def make_alarm(
 
 
 def acknowledge_no_action(alarm: Construct, choice: Alarms | NoAlarms | None) -> None:
-    """Accept in the rule packs that an alarm notifies nobody, with the reason that the user gave."""
+    """Suppress the rule packs' findings about an alarm that notifies nobody, with the reason that the user gave."""
     reason = choice.reason if isinstance(choice, NoAlarms) else _READ_BY_SAGEMAKER
     acknowledge(alarm, in_packs("CloudWatchAlarmAction"), reason)

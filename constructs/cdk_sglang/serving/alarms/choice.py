@@ -1,4 +1,4 @@
-"""Whom the alarms of an endpoint notify, and what they trigger: topics, CDK's actions, or a written reason why nothing."""
+"""Targets that the alarms of an endpoint notify or trigger: topics, CDK actions, or a documented reason for neither."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 @checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Alarms:
-    """Alarms of the endpoint notify a topic, or trigger actions of CDK, such as those of `aws_cloudwatch_actions`.
+    """Alarms of the endpoint notify a topic, or trigger CDK actions, such as those of `aws_cloudwatch_actions`.
 
     Args:
-        topic: Topic that every alarm of the endpoint notifies when it begins and when it ends.
-        page_topic: Topic of alarms that must wake somebody (`EndpointAlarms`); `topic` by default.
-        actions: What every alarm of the endpoint triggers when it begins, besides the topic or instead of one.
-        ok_actions: What every alarm of the endpoint triggers when it ends, besides the topic.
-        page_actions: What alarms that must wake somebody trigger when they begin; `actions` by default.
+        topic: Topic that every alarm of the endpoint notifies when it fires and when it ends.
+        page_topic: Topic for alarms that must wake somebody (`EndpointAlarms`); `topic` by default.
+        actions: Actions that every alarm of the endpoint triggers when it fires, in addition to the topic or instead of one.
+        ok_actions: Actions that every alarm of the endpoint triggers when it ends, in addition to the topic.
+        page_actions: Actions that alarms that must wake somebody trigger when they fire; `actions` by default.
 
     Raises:
-        ConfigurationError: Neither a topic nor an action.
+        ConfigurationError: Neither a topic nor an action is given.
     """
 
     topic: sns.ITopic | None = None
@@ -42,23 +42,23 @@ class Alarms:
     page_actions: Sequence[cloudwatch.IAlarmAction] | None = None
 
     usual_fields: ClassVar[tuple[str, ...]] = ("topic",)
-    """Fields that messages show, since none has to be given."""
+    """Fields that messages show as examples, because no single field is required."""
 
     def __post_init__(self) -> None:
         if self.topic is None and not self.actions:
-            text = "nobody is told; give topic or actions, or say why not: NoAlarms(reason=...)"
+            text = "nobody is notified; give topic or actions, or say why not: NoAlarms(reason=...)"
             raise ConfigurationError([Problem("Alarms.topic", text)])
 
     @property
     def pages(self) -> sns.ITopic | None:
-        """Topic of alarms that must wake somebody."""
+        """Topic for alarms that must wake somebody."""
         return self.topic if self.page_topic is None else self.page_topic
 
 
 def chosen_alarms(
     choice: Alarms | NoAlarms | sns.ITopic | cloudwatch.IAlarmAction | None,
 ) -> Alarms | NoAlarms | None:
-    """Return a choice as it is, and a topic or an action as the alarms that notify or trigger it."""
+    """Return a choice unchanged, and a topic or an action as an `Alarms` that notifies or triggers it."""
     if choice is None or isinstance(choice, Alarms | NoAlarms):
         return choice
     if hasattr(choice, "topic_arn"):
@@ -67,12 +67,12 @@ def chosen_alarms(
 
 
 def topic_problems(path: str, choice: Alarms | NoAlarms | None, region: str) -> list[Problem]:
-    """Check that topics are in the Region of the alarms, since an alarm notifies no other.
+    """Check that topics are in the Region of the alarms, because an alarm cannot notify a topic in another Region.
 
     Args:
-        path: Place of the choice.
-        choice: Whom alarms notify.
-        region: Region of the alarms; nothing is said if it or a topic's ARN is known only at deployment.
+        path: Path of the choice.
+        choice: Targets that alarms notify.
+        region: Region of the alarms; nothing is checked if it or a topic's ARN is known only at deployment.
     """
     topics = {"topic": choice.topic, "page_topic": choice.page_topic} if isinstance(choice, Alarms) else {}
     found = []

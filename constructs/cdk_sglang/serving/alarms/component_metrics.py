@@ -41,8 +41,8 @@ class ComponentMetrics(ComponentMetricMethods, ServingMetrics):
     Args:
         component_name: Name of the component in SageMaker.
         endpoint_name: Name of its endpoint.
-        region: Region of the metrics; that of whoever reads them by default.
-        account: Account of the metrics; that of whoever reads them by default.
+        region: Region of the metrics; the reader's by default.
+        account: Account of the metrics; the reader's by default.
 
     Attributes:
         gpus: Metrics of each GPU of its copies; the endpoint publishes them with enhanced metrics.

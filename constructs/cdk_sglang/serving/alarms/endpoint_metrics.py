@@ -106,8 +106,8 @@ class EndpointMetrics(EndpointMetricMethods, ServingMetrics):
     Args:
         endpoint_name: Name of the endpoint.
         instance_type: Instance type whose metrics are read; those of all instances by default.
-        region: Region of the metrics; that of whoever reads them by default.
-        account: Account of the metrics; that of whoever reads them by default.
+        region: Region of the metrics; the reader's by default.
+        account: Account of the metrics; the reader's by default.
 
     Attributes:
         gpus: Metrics of each GPU; the endpoint publishes them with enhanced metrics.

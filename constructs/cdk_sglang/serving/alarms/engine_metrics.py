@@ -1,4 +1,4 @@
-"""SGLang's own metrics, as PromQL that accepts every spelling of their names; CloudWatch answers it with OTel enrichment."""
+"""SGLang's own metrics, as PromQL that accepts every spelling of their names; CloudWatch answers it if OTel enrichment is on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WINDOW: Final = re.compile(r"[1-9][0-9]*[smhd]")
 
 
 class GaugeOptions(TypedDict, total=False):
-    """What a caller may change of a gauge's query: how copies are combined (sum by default), and the labels that stay (none)."""
+    """Options of a gauge's query: how copies are combined (sum by default), and the labels that are kept (none by default)."""
 
     aggregate: Literal["sum", "max", "min", "avg", "count"]
     """How copies are combined; their sum by default."""
@@ -23,7 +23,7 @@ class GaugeOptions(TypedDict, total=False):
 
 
 class CounterOptions(TypedDict, total=False):
-    """What a caller may change of a counter's query: the range of the rate (5m by default), and the labels that stay (none)."""
+    """Options of a counter's query: the range of the rate (5m by default), and the labels that are kept (none by default)."""
 
     window: str
     """Range of the rate, such as 1h; 5m by default."""
@@ -32,7 +32,7 @@ class CounterOptions(TypedDict, total=False):
 
 
 class HistogramOptions(TypedDict, total=False):
-    """What a caller may change of a histogram's query: the quantile (0.95 by default; None for the mean), the range (5m), and the labels that stay."""
+    """Options of a histogram's query: the quantile (0.95 by default; None for the mean), the range (5m by default), and the labels that are kept."""
 
     share: float | None
     """Quantile, 0.95 by default; None for the mean."""
@@ -43,7 +43,7 @@ class HistogramOptions(TypedDict, total=False):
 
 
 class EngineMetrics:
-    """SGLang's metrics at a place, as PromQL.
+    """SGLang's metrics of one set of series, as PromQL.
 
     Args:
         place: Series that the queries read.

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 class GpuMetrics:
-    """Metrics of each GPU; its dimension is AcceleratorId, beside those of its instance.
+    """Metrics of each GPU; their dimension is AcceleratorId, in addition to those of the instance.
 
     Instances and their ids are unknown at synth, so the metrics of all GPUs are SEARCH expressions; alarms need `of_gpu` or PromQL.
 
     Args:
         endpoint_name: Name of the endpoint.
-        component_name: Name of a component, whose copies' GPUs alone are read; every GPU of the endpoint by default.
-        region: Region of the metrics; that of whoever reads them by default.
-        account: Account of the metrics; that of whoever reads them by default.
+        component_name: Name of a component, to read only the GPUs of its copies; every GPU of the endpoint by default.
+        region: Region of the metrics; the reader's by default.
+        account: Account of the metrics; the reader's by default.
     """
 
     @checked()

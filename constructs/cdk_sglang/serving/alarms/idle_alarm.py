@@ -1,4 +1,4 @@
-"""An alarm on GPUs that are paid for and do nothing, so that a forgotten endpoint is noticed in hours and not on the bill."""
+"""An alarm on GPUs that are paid for but idle, so that a forgotten endpoint is noticed within hours and not on the bill."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def make_idle_alarm(
     endpoint_name: str,
     variant_name: str,
 ) -> cloudwatch.CfnAlarm:
-    """Create the alarm; an endpoint scaled to zero publishes nothing, which never alarms.
+    """Create the alarm; an endpoint that is scaled to zero publishes no data and never raises it.
 
     Args:
         scope: The endpoint.
         idle: When its GPUs count as idle.
-        choice: Whom the alarm notifies.
+        choice: Targets that the alarm notifies.
         endpoint_name: Name of the endpoint.
         variant_name: Name of its production variant.
     """

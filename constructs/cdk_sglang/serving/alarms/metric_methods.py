@@ -1,4 +1,4 @@
-"""What callers may change of a metric, and the methods that return SageMaker's metrics under their own names."""
+"""Options of a metric, and the methods that return SageMaker's metrics under their own names."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class MetricOptions(TypedDict, total=False):
-    """What a caller may change of a metric, as CDK's `MetricOptions` without `dimensions_map`, which is the metric's own.
+    """Options of a metric: CDK's `MetricOptions` without `dimensions_map`, because the dimensions are the metric's own.
 
-    Statistic and unit are the metric's own by default, the period is one minute, Region and account are those of the endpoint.
+    By default, statistic and unit are the metric's own, the period is one minute, and Region and account are those of the endpoint.
     """
 
     account: str
@@ -35,13 +35,13 @@ class MetricOptions(TypedDict, total=False):
     statistic: str
     """CloudWatch statistic, such as Average, Sum or p99; the metric's own by default."""
     unit: cloudwatch.Unit
-    """Unit that is looked for; any by default."""
+    """Unit to filter by; any by default."""
     visible: bool
     """Whether widgets show it; shown by default."""
 
 
 class SearchOptions(TypedDict, total=False):
-    """What a caller may change of a search: statistic, period (five minutes by default), label, colour, Region and account (the endpoint's)."""
+    """Options of a search: statistic, period (five minutes by default), label, colour, Region and account (the endpoint's by default)."""
 
     account: str
     """Account of the metric; the endpoint's by default."""
@@ -61,9 +61,9 @@ class ServingMetricMethods:
     """A method for each metric of an endpoint's variant, of a component or of an adapter."""
 
     def _published(self, name: str, options: MetricOptions) -> cloudwatch.Metric:
-        """Return a metric of what the class stands for; each one says it itself.
+        """Return a metric of the object that the class represents; every class implements it.
 
-        Not an abstract method: jsii's classes have a metaclass of their own, which does not go with ABCMeta.
+        Not an abstract method: jsii's classes have their own metaclass, which is incompatible with ABCMeta.
         """
         raise NotImplementedError
 

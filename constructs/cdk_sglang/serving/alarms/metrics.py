@@ -1,4 +1,4 @@
-"""SageMaker's classic metrics under their own names; namespaces, dimensions, units and statistics are those of `metrics.cloudwatch`."""
+"""SageMaker's classic metrics under their own names; namespaces, dimensions, units and statistics come from `metrics.cloudwatch`."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class ServingMetrics(ServingMetricMethods):
 
     Args:
         dimensions: CloudWatch dimensions of the metrics.
-        utilization_namespace: CloudWatch namespace of GPU, memory and CPU use.
-        region: Region of the metrics; that of whoever reads them by default.
-        account: Account of the metrics; that of whoever reads them by default.
+        utilization_namespace: CloudWatch namespace of GPU, memory and CPU utilisation.
+        region: Region of the metrics; the reader's by default.
+        account: Account of the metrics; the reader's by default.
     """
 
     @checked()
@@ -54,8 +54,8 @@ class ServingMetrics(ServingMetricMethods):
             options: CloudWatch's own settings of a metric, such as `statistic`, `period` and `label`.
 
         Raises:
-            ConfigurationError: CloudWatch has no such statistic, SageMaker publishes the metric with other dimensions, or under a name much like
-                this one.
+            ConfigurationError: CloudWatch has no such statistic, or SageMaker publishes the metric with other dimensions or under a similar
+                name.
         """
         from aws_cdk import aws_cloudwatch as cloudwatch
 
@@ -78,7 +78,7 @@ class ServingMetrics(ServingMetricMethods):
         return self.published(name, options)
 
     def published(self, name: str, options: MetricOptions) -> cloudwatch.Metric:
-        """Return a metric that AWS publishes here, with its own statistic unless the caller chose one.
+        """Return a metric that AWS publishes with these dimensions, with its own statistic unless the caller chose one.
 
         Args:
             name: SageMaker's name of the metric.
@@ -95,7 +95,7 @@ class ServingMetrics(ServingMetricMethods):
         """Return the facts of a metric.
 
         Raises:
-            ConfigurationError: If AWS does not publish the metric with these dimensions.
+            ConfigurationError: AWS does not publish the metric with these dimensions.
         """
         known = facts.cloudwatch_metrics()
         metric = known.get((INVOCATION_NAMESPACE, name)) or known.get((self._utilization_namespace, name))

@@ -1,4 +1,4 @@
-"""What the guard of a reservation knows of the endpoint that it looks after."""
+"""The endpoint as the guard of its reservation sees it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class ReservedEndpoint:
         name: Name of the endpoint.
         reservation: Training plan it runs on.
         move: Move to on-demand instances before the plan ends; None if only alarms announce the end.
-        role_arn: Execution role, which a config copy of the move passes to SageMaker.
-        alarms: Whom the alarms notify; None if unspecified.
+        role_arn: ARN of the execution role, which a config copy of the move passes to SageMaker.
+        alarms: Targets that the alarms notify; None if unspecified.
         log_options: Retention, key and removal of the functions' logs.
     """
 

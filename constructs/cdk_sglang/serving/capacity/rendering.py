@@ -1,4 +1,4 @@
-"""Capacity as CloudFormation takes it: parts of a production variant."""
+"""Capacity as CloudFormation properties of a production variant."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""An endpoint on reserved capacity: its plan is checked before it is used, and watched until it ends.
+"""An endpoint on reserved capacity: its plan is checked before it is used, and monitored until it ends.
 
-The plan itself is never bought, extended or deleted here. What the guard does to a live endpoint when it has to leave its plan, and
-how that lives with CloudFormation, is in docs/adr/0032-leaving-a-reservation.md.
+The plan itself is never bought, extended or deleted here. docs/adr/0032-leaving-a-reservation.md describes what the guard does to a live
+endpoint that must leave its plan, and how that works together with CloudFormation.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ _TIMEOUT: Final = cdk.Duration.minutes(4)
 _SERVICE_TIMEOUT: Final = cdk.Duration.minutes(10)
 _KEEP_EVENTS: Final = cdk.Duration.days(14)
 _PREFIX_NAME_LENGTH: Final = 38
-"""With "-on-demand-" and 12 hexadecimal digits, names of config copies stay within SageMaker's 63 characters."""
+"""Maximum length of the endpoint's part: with "-on-demand-" and 12 hexadecimal digits, names of config copies then stay within SageMaker's 63
+characters."""
 
 _COPY_DIGITS: Final = 12
-"""Hexadecimal digits at the end of a copy's name (_runtime/reservation/move.py). In a policy one `?` for each: with `*`, the endpoint
-`chat-on-demand` would have its copies among those of `chat`."""
+"""Number of hexadecimal digits at the end of a copy's name (_runtime/reservation/move.py). A policy has one `?` for each: with `*`, copies of
+the endpoint `chat-on-demand` would match those of `chat`."""
 _CONFIGS: Final = (
     "CloudFormation names the endpoint's configs, and an endpoint that was rolled back runs on an older one"
 )
@@ -45,7 +46,7 @@ _NO_RESOURCE_TYPE: Final = (
 
 
 def copy_prefix(endpoint_name: str) -> str:
-    """Return the beginning of the names of an endpoint's config copies; SageMaker's ARNs have names in lower case."""
+    """Return the name prefix of an endpoint's config copies; SageMaker writes names in ARNs in lower case."""
     name = endpoint_name.lower()
     if len(name) > _PREFIX_NAME_LENGTH:
         digest = logical_digest(name).lower()
@@ -54,7 +55,7 @@ def copy_prefix(endpoint_name: str) -> str:
 
 
 class ReservationGuard(Construct):
-    """Checks the plan of an endpoint before a deployment uses it, and looks after it every hour.
+    """Checks the plan of an endpoint before a deployment uses it, and monitors it every hour.
 
     Args:
         scope: The endpoint; the guard's id in it is "Reservation".
@@ -78,7 +79,7 @@ class ReservationGuard(Construct):
         """Create the resource that fails a deployment whose plan cannot be used; every resource that uses the plan depends on it.
 
         Args:
-            config: Resolved properties of the endpoint's config: a change of them uses the plan anew, so the plan is checked anew.
+            config: Resolved properties of the endpoint's config: a change of them uses the plan again, so the plan is checked again.
         """
         function = make_answering_function(
             self,
@@ -119,10 +120,10 @@ class ReservationGuard(Construct):
         return resource
 
     def watch(self, resource: cdk.CfnResource) -> None:
-        """Create the function that looks at the plan every hour, and the alarms on its findings.
+        """Create the function that checks the plan every hour, and the alarms on its findings.
 
         Args:
-            resource: The endpoint's CloudFormation resource, which must exist before the first look.
+            resource: The endpoint's CloudFormation resource, which must exist before the first check.
         """
         queue = make_failed_queue(self, keep=_KEEP_EVENTS)
         function = self._look(queue)

@@ -22,7 +22,7 @@ def make_reservation_alarms(guard: Construct, endpoint: ReservedEndpoint) -> Non
 
     Args:
         guard: Parent of the alarms.
-        endpoint: The endpoint, with its plan and whom its alarms notify.
+        endpoint: The endpoint, with its plan and the targets that its alarms notify.
     """
     make = partial(_make, guard, endpoint)
     name, move = endpoint.name, endpoint.move
@@ -40,7 +40,7 @@ def make_reservation_alarms(guard: Construct, endpoint: ReservedEndpoint) -> Non
             threshold=days,
             comparison="LessThanOrEqualToThreshold",
             description=f"{name}: training plan {plan} ends within {days} days; {after}. Without data: nobody looks at the plan.",
-            without_data=days == ALARM_DAYS[0],  # data that stops means that the guard does not work
+            without_data=days == ALARM_DAYS[0],  # missing data means that the guard does not work
         )
     make(
         "RunsOnDemand",
@@ -83,7 +83,7 @@ def _make(
         dimensions={"EndpointName": endpoint.name},
         statistic=statistic,
         period_seconds=_HOUR_SECONDS,
-        evaluation_periods=2,  # the hours of the schedule are not those of the clock
+        evaluation_periods=2,  # the hours of the schedule are not aligned with clock hours
         datapoints_to_alarm=1,
         threshold=threshold,
         comparison=comparison,

@@ -1,1 +1,1 @@
-"""Inference components: a model, its copies, and what a copy needs of its instance."""
+"""Inference components: a model, its copies, and the resources that a copy needs on its instance."""

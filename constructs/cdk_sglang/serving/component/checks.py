@@ -1,4 +1,4 @@
-"""Whether a component may have its name and its draft on its endpoint; what else can be wrong with it is found when it is resolved."""
+"""Checks of a component's name and draft on its endpoint; other problems are found when the component is resolved."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ if TYPE_CHECKING:
 _PARTS_OF_AN_ENDPOINT: Final = re.compile(
     rf"Config|ExecutionRole|Idle|Logs|Reservation|Resource|Models([A-Z].*)?|{VERIFICATION_ID}\d+|{'|'.join(sorted(ROLLBACK_ALARM_IDS))}"
 )
-"""Ids that an endpoint has or may have beside its components; those of models and of the verification are numbered or named by what they wait for."""
+"""Ids that an endpoint uses or may use for constructs other than components. Those of models and of the verification are numbered, or named after
+their dependencies."""
 
 
 def component_name_problems(
     endpoint: EndpointContext, construct_id: str, name: str, *, others: Container[str]
 ) -> list[Problem]:
-    """Say why a component cannot have its id or its name.
+    """Return why a component cannot have its id or its name.
 
     Args:
         endpoint: The endpoint.
         construct_id: Id of the component on the endpoint.
         name: Name of the component in SageMaker.
-        others: Ids of the components that the endpoint has already.
+        others: Ids of the endpoint's existing components.
     """
     if construct_id in others or _PARTS_OF_AN_ENDPOINT.fullmatch(construct_id):
         return [Problem(construct_id, "the endpoint has something of this name already; choose another")]
@@ -41,7 +42,7 @@ def component_name_problems(
 
 
 def draft_problems(endpoint: EndpointContext, plan: ResolvedComponent, model: ModelSource) -> list[Problem]:
-    """Say why a component cannot have a draft where it is; an empty list for a component without one.
+    """Return why a component cannot have a draft on its endpoint; an empty list for a component without a draft.
 
     Args:
         endpoint: The endpoint.
@@ -62,7 +63,7 @@ def draft_problems(endpoint: EndpointContext, plan: ResolvedComponent, model: Mo
         problems.append(
             Problem(
                 path,
-                "is promoted by a parameter of its stack, which nobody but the parent sets in a nested stack; use a stack of its own",
+                "is promoted by a parameter of its stack, which only the parent sets in a nested stack; use a stack of its own",
             )
         )
     return problems

@@ -1,7 +1,7 @@
-"""An inference component: one model on an endpoint, with its share of GPUs, and as many copies as asked.
+"""An inference component: one model on an endpoint, with its share of GPUs and its copies.
 
-Deploying it downloads the weights to an instance and starts SGLang, which takes minutes; deleting it frees its GPUs and
-keeps its weights and (unless the endpoint says otherwise) its logs.
+Deploying it downloads the weights to an instance and starts SGLang, which takes minutes. Deleting it frees its GPUs and
+keeps its weights and (unless the endpoint is configured otherwise) its logs.
 """
 
 from __future__ import annotations
@@ -44,28 +44,28 @@ if TYPE_CHECKING:  # what not every component has is loaded with the first that 
 
 @jsii.implements(cdk.ITaggableV2)
 class InferenceComponent(ComponentReferences, PlannedComponent, InvocableComponent):
-    """One model on an endpoint; made by `InferenceEndpoint.add_component`.
+    """One model on an endpoint; created by `InferenceEndpoint.add_component`.
 
     Args:
-        endpoint: Endpoint that the component runs on, as far as components need it.
+        endpoint: The part of the endpoint that its components need.
         plan: The component, with every value resolved.
-        model: Where the weights are.
+        model: Weights of the model.
         component_name: Name in SageMaker.
 
     Attributes:
         endpoint_name: Name of the endpoint.
         path: Construct path, for messages.
-        plan: The component with every value resolved, and what it takes of its instances.
+        plan: The component with every value resolved, and the resources that it takes on its instances.
         short_name: Construct id, which is the component's name within the endpoint.
         model_id: Catalogue id of the model; None if unknown.
         base_model: Model that adapters must have been trained on; None if unknown.
         adapters: Adapters by their short names.
         environments: Environment variables of the container, one mapping for each of `variants`.
         component_arn: ARN of the inference component.
-        startup_seconds: Longest time from a new copy to its first health check, in seconds.
-        fingerprint: Digest of the settings that SageMaker does not show, so that a change of them is verified too.
-        draft: Parameter that says which version of a draft is served; None without `speculative`.
-        model_names: Names of the SageMaker models, one for each of `variants`, known at deployment.
+        startup_seconds: Maximum time from the start of a new copy to its first health check, in seconds.
+        fingerprint: Digest of the settings that SageMaker does not return, so that changes to them are verified too.
+        draft: Parameter that selects the version of a draft that is served; None without `speculative`.
+        model_names: Names of the SageMaker models, one for each of `variants`, known only at deployment.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class InferenceComponent(ComponentReferences, PlannedComponent, InvocableCompone
         self.model_names: list[str] = [resource.attr_model_name for resource in self._models]
         self._resource = make_component(context, model_names=self.model_names, startup=startup, tags=tags)
         self._tag_manager: cdk.TagManager | None = None
-        node = self.node  # every look at an attribute of CDK's asks its process
+        node = self.node  # each access to an attribute of CDK calls its process
         node.default_child = self._resource
         self._resource.add_resource_dependency(log_group)
         self._scaling_resources: list[cdk.CfnResource] = self._make_scaling(model.weights_bytes)
@@ -151,7 +151,7 @@ class InferenceComponent(ComponentReferences, PlannedComponent, InvocableCompone
             removal=endpoint.log_options.removal,
             tags=tags,
         )
-        # Not the group's own attribute: the endpoint waits for its role, and must not wait for what the component waits for.
+        # Not the group's own attribute: the endpoint waits for its role, and must not wait for the component's dependencies.
         endpoint.log_writing.allow(lambda: [f"{endpoint.component_logs_arn}{name}:*"])
         return log_group
 
@@ -171,8 +171,8 @@ class InferenceComponent(ComponentReferences, PlannedComponent, InvocableCompone
 
     @property
     def cdk_tag_manager(self) -> cdk.TagManager:
-        """Tags of the component itself, for CDK; `Tags.of(component)` reaches everything that it makes."""
-        if self._tag_manager is None:  # CDK asks twice for each tag of what the component is in
+        """Tags of the component itself, for CDK; `Tags.of(component)` also tags all of its resources."""
+        if self._tag_manager is None:  # CDK reads it twice for each tag of the enclosing constructs
             self._tag_manager = cdk.TagManager.of(self._resource)
         assert self._tag_manager is not None
         return self._tag_manager
@@ -189,12 +189,12 @@ class InferenceComponent(ComponentReferences, PlannedComponent, InvocableCompone
 
     @property
     def environment(self) -> dict[str, str]:
-        """Environment variables on the most wanted instance type; `environments` has those of each variant."""
+        """Environment variables on the preferred instance type; `environments` has those of each variant."""
         return self.environments[0]
 
     @property
     def specified_types(self) -> tuple[str, ...]:
-        """Instance types with a specification of their own; none where one is for all."""
+        """Instance types with their own specification; empty if one specification applies to all."""
         capacity = self._endpoint.capacity
         return tuple(instance.name for instance in capacity.instances) if capacity.is_pool else ()
 
@@ -208,21 +208,21 @@ class InferenceComponent(ComponentReferences, PlannedComponent, InvocableCompone
         base_model: str | None = None,
         adapter_name: str | None = None,
     ) -> Adapter:
-        """Put a LoRA adapter on this component; callers reach it by its own name, "<component name>-<name>" by default.
+        """Add a LoRA adapter to this component; callers invoke it by its own name, "<component name>-<name>" by default.
 
-        It takes no GPU of its own. Adapters can be added, replaced and removed while the component serves.
+        It needs no GPU of its own. Adapters can be added, replaced and removed while the component serves.
 
         Args:
             name: Short name, such as "triage".
             source: Its files.
-            config: Rank and modules, checked against `server.lora`; read from the folder by `from_folder`, unchecked at synth
-                if unspecified.
-            base_model: The base model to accept, when the adapter was trained on the same weights under another name.
-            adapter_name: Name in SageMaker, which is one for each account and Region; literal, up to 63 characters. A change of it makes
-                another adapter.
+            config: Rank and modules, checked against `server.lora`; `from_folder` reads them from the folder. If they are unspecified, they
+                are not checked at synth.
+            base_model: The base model to accept if the adapter was trained on the same weights under another name.
+            adapter_name: Name in SageMaker, unique per account and Region; literal, up to 63 characters. Changing it creates another
+                adapter.
 
         Raises:
-            ConfigurationError: With every problem, before anything exists.
+            ConfigurationError: Any argument is wrong; lists every problem, before any resource exists.
         """
         from cdk_sglang.serving.adapters.adapter import make_adapter
 
@@ -247,13 +247,13 @@ class InferenceComponent(ComponentReferences, PlannedComponent, InvocableCompone
 
     @checked("{self.short_name}")
     def grant_invoke_adapters(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let the grantee invoke every adapter of this component, those of later deployments included.
+        """Let the grantee invoke every adapter of this component, including adapters of later deployments.
 
         Args:
             grantee: Principal that receives the permission: a role, a user, a function.
 
         Raises:
-            ConfigurationError: A component or an adapter of another one is named so that it would be among them.
+            ConfigurationError: The name pattern would also match another component, or an adapter of one.
         """
         beginning = f"{self.component_name}-"
         raise_if_any(self._endpoint.names.reach(self.short_name, beginning, self.path))
@@ -262,7 +262,7 @@ class InferenceComponent(ComponentReferences, PlannedComponent, InvocableCompone
         return grant_invoke(grantee, self._endpoint.arns, self.endpoint_name, f"{beginning}*", *others)
 
     def _is_named_after_this(self, adapter: Adapter) -> bool:
-        """Whether a pattern of the component's name reaches an adapter; case does not count, as with SageMaker."""
+        """Whether a pattern of the component's name matches an adapter; case-insensitive, as in SageMaker."""
         return adapter.adapter_name.lower().startswith(f"{self.component_name}-".lower())
 
     def _adapter_base(self) -> BaseComponent:

@@ -1,4 +1,4 @@
-"""What a component knows of its endpoint, and what the parts of a component know of it: frozen values, never the constructs being built."""
+"""The endpoint as its components see it, and a component as its parts see it: frozen values, never the constructs being built."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:  # what not every endpoint has is loaded with the first that h
 
 
 class ModelScopes:
-    """Parents of an endpoint's models: models that wait for the same construct share a parent, which states the dependency once.
+    """Parents of an endpoint's models: models that depend on the same construct share a parent, which declares the dependency once.
 
-    Stated for each of a hundred models, the same dependency is a twentieth of their synth.
+    Declaring the same dependency for each of a hundred models takes a twentieth of their synth time.
 
     Args:
         scope: The endpoint.
@@ -46,34 +46,34 @@ class ModelScopes:
         if id(ready) not in self._scopes:
             parent = Construct(self._scope, "Models" if ready is None else f"Models{ready.node.id}")
             parent.node.add_dependency(self._role, *(() if ready is None else (ready,)))
-            self._scopes[id(ready)] = ready, parent  # with `ready`, whose id is its own as long as it is kept
+            self._scopes[id(ready)] = ready, parent  # keep `ready`, so that its id is not reused
         return self._scopes[id(ready)][1]
 
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointContext:
-    """An endpoint as its components need it, asked of CDK once: every question takes a good part of a millisecond.
+    """An endpoint as its components need it. Its values are read from CDK once, because every access takes a good part of a millisecond.
 
     Attributes:
         scope: The endpoint, which is the parent of its components.
-        options: What the author chose for the endpoint.
+        options: Options that the author chose for the endpoint.
         name: Name of the endpoint, as given.
-        reference: Name of the endpoint as a reference to its resource, so that what names it waits for it.
+        reference: Name of the endpoint as a reference to its resource, which creates a dependency on it.
         variant_name: Production variant of the endpoint.
         path: Construct path of the endpoint, for messages.
-        image_uri: URI of the container, known at deployment.
+        image_uri: URI of the container, known only at deployment.
         role: Execution role of the endpoint and its components.
         role_arn: ARN of that role.
         arns: ARNs of the stack's account and Region.
-        names: Names that the account and Region have already.
+        names: Names that are already taken in the account and Region.
         alarm_reader: Lets SageMaker read the alarms of a rollout.
-        log_key_arn: ARN of the log groups' key; None without one.
-        log_writing: Writing rights of the role on log groups.
-        component_logs_arn: Beginning of the ARNs of components' log groups.
-        weights: Reading rights of the role on weights.
+        log_key_arn: ARN of the log groups' key; None if there is none.
+        log_writing: Permissions of the role to write to log groups.
+        component_logs_arn: Prefix of the ARNs of components' log groups.
+        weights: Permissions of the role to read weights.
         models: Parents of the models.
-        verification: Verification after each deployment; None if it is left out.
-        waiting: Holds back what belongs to components that are told to wait.
+        verification: Verification after each deployment; None if it is disabled.
+        waiting: Applies the dependencies of components to the constructs that belong to them.
         found: Singletons of the stack that its components share.
     """
 
@@ -100,7 +100,7 @@ class EndpointContext:
 
     @property
     def hosting(self) -> Hosting:
-        """What of the endpoint decides how its components run."""
+        """Settings of the endpoint that decide how its components run."""
         return self.options.hosting
 
     @property

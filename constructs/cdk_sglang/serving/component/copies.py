@@ -1,4 +1,4 @@
-"""Copies survive updates: a component whose copies scale is updated with as many as it has.
+"""Keeping copies during updates: a component that scales is updated with its current number of copies.
 
 CloudFormation sends `RuntimeConfig.CopyCount` with every update of a component and cannot read it (docs/adr/0031).
 """
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 _ID: Final = "CdkSglangCopies"
 _TIMEOUT: Final = cdk.Duration.minutes(5)
-"""Eight attempts of 25 s at most, and their pauses."""
+"""Eight attempts of at most 25 s each, and the pauses between them."""
 _SERVICE_TIMEOUT_SECONDS: Final = 600
 
 
 class LiveCopies(Construct):
-    """The function that says how many copies a component has: one in a stack, asked by one resource for each component."""
+    """The function that returns a component's number of copies: one per stack, called by one resource per component."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
@@ -64,16 +64,16 @@ class LiveCopies(Construct):
         *,
         resource: Callable[[], sagemaker.CfnInferenceComponent],
     ) -> float:
-        """Return, as a token, the copies to send with an update of a component.
+        """Return, as a token, the number of copies to send with an update of a component.
 
-        Its properties are whatever the update changes of the component, so it is asked in exactly those updates that touch it.
-        Were it asked in others, its answer would touch the component; were it not asked, an old count would be sent.
+        The custom resource has the properties of the component that an update can change, so the function runs in exactly those updates that
+        change the component. In other updates its result would itself change the component; without it, an old number would be sent.
 
         Args:
             component: The component.
             model_names: Names of its models.
             alarm_names: Names of the alarms in its deployment configuration.
-            resource: Returns the component's resource, which is looked at when the app is synthesised.
+            resource: Returns the component's resource, which is read at synth.
         """
         endpoint, component_name = component.endpoint, component.name
         fewest, most = component.plan.copy_bounds
@@ -86,7 +86,7 @@ class LiveCopies(Construct):
                 "ServiceToken": self._service_token,
                 "ServiceTimeout": _SERVICE_TIMEOUT_SECONDS,
                 "Component": component_name,
-                # A reference, so that the count is read after the endpoint's own update, which may take hours.
+                # A reference, so that the number is read after the endpoint's own update, which may take hours.
                 "Endpoint": endpoint.reference,
                 "Model": model_names[0] if len(model_names) == 1 else list(model_names),
                 "Initial": component.plan.copies,
@@ -100,7 +100,7 @@ class LiveCopies(Construct):
 
 
 def _fingerprint(resource: sagemaker.CfnInferenceComponent) -> str:
-    """Digest everything the template says of a component but its copies, tags included."""
+    """Return a digest of all properties of a component in the template, including tags, except its number of copies."""
     properties = cdk.Stack.of(resource).resolve(resource._cfn_properties)  # noqa: SLF001  protected in TypeScript, as rendered
     compared = {name: value for name, value in properties.items() if name not in {"runtimeConfig", "RuntimeConfig"}}
     return hashlib.sha256(json.dumps(compared, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The warning about a KV cache in files that nothing bounds."""
+"""The warning about a KV cache in files without a size limit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cdk_sglang.planning.component.file_cache import file_cache
 
 
 def warn_of_endless_files(scope: Construct, component: ResolvedComponent) -> None:
-    """Warn where nothing keeps the cache's files from filling the disk that the model's files are on."""
+    """Warn if nothing prevents the cache's files from filling the disk that contains the model's files."""
     first = component.variants[0]
     cache = file_cache(first.server, facts=first.facts, added=component.component.environment)
     if cache is not None and not cache.is_bounded:

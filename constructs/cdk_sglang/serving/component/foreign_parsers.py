@@ -1,4 +1,4 @@
-"""The warning about parsers that read another maker's models."""
+"""The warning about parsers for models of another vendor."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from cdk_sglang.planning import ResolvedComponent
 
 
 def warn_of_foreign_parsers(scope: Construct, component: ResolvedComponent) -> None:
-    """Warn where reasoning or tool calls would stay in the text, since the parser looks for another maker's marks.
+    """Warn if reasoning or tool calls would stay in the text because the parser expects the format of another vendor's models.
 
-    No mistake: a model can be fine-tuned to write in the format of another.
+    It is a warning, not an error: a model can be fine-tuned to write in another model's format.
     """
     name = component.component.model.catalogue_id
     if name is None:

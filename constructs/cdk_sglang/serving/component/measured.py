@@ -1,4 +1,4 @@
-"""What is said of a component whose engine publishes no metrics."""
+"""The message about a component whose engine publishes no metrics."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from cdk_sglang.planning.component.measured import UNMEASURED
 
 
 def tell_of_no_metrics(scope: Construct, component: ResolvedComponent) -> None:
-    """Say at synth that SGLang publishes no metrics: what reads them stays empty, and an alarm on them never fires."""
+    """Report at synth that SGLang publishes no metrics: widgets that read them stay empty, and alarms on them never fire."""
     if not component.server.enable_metrics:
         cdk.Annotations.of(scope).add_info(UNMEASURED)

@@ -1,4 +1,4 @@
-"""Placement of copies as CloudFormation takes it."""
+"""Placement of copies as a CloudFormation property."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the plan of a component says, as properties of its construct."""
+"""The plan of a component as properties of its construct."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 
 class PlannedComponent:
-    """A component whose every value is resolved.
+    """A component with every value resolved.
 
     Attributes:
-        plan: The component with every value resolved, and what it takes of its instances.
+        plan: The component with every value resolved, and the resources that it takes on its instances.
     """
 
     plan: ResolvedComponent
 
     @property
     def variants(self) -> tuple[ModelVariant, ...]:
-        """Model and options for each set of instance types whose options differ, that of the most wanted type first."""
+        """Model and options for each set of instance types with different options, in order of preference."""
         return self.plan.variants
 
     @property
     def server(self) -> SglangOptions:
-        """SGLang's options on the most wanted instance type."""
+        """SGLang's options on the preferred instance type."""
         return self.plan.server
 
     @property
@@ -41,17 +41,17 @@ class PlannedComponent:
 
     @property
     def copies(self) -> int:
-        """Copies at the first deployment."""
+        """Number of copies at the first deployment."""
         return self.plan.copies
 
     @property
     def scaling(self) -> ComponentScaling | None:
-        """Bounds, target and schedules, the nightly stop of the endpoint among them; None if the copies stay as they are."""
+        """Bounds, target and schedules, including the endpoint's nightly stop; None if the number of copies does not change."""
         return self.plan.scaling
 
     @property
     def rollout(self) -> ComponentRollout | None:
-        """How a new version reaches the copies; None for all at once and without alarms."""
+        """How a new version reaches the copies; None for all copies at once, without alarms."""
         return self.plan.component.rollout
 
     @property
@@ -66,15 +66,15 @@ class PlannedComponent:
 
     @property
     def gpus_per_copy(self) -> int:
-        """GPUs of a copy on the most wanted instance type; `gpus_by_type` has those of all types."""
+        """GPUs of a copy on the preferred instance type; `gpus_by_type` has those of all types."""
         return self.server.gpus_per_copy
 
     @property
     def copy_bounds(self) -> tuple[int, int]:
-        """Fewest and most copies that scaling and its schedules may set."""
+        """Minimum and maximum number of copies that scaling and its schedules may set."""
         return self.plan.copy_bounds
 
     @property
     def most_copies(self) -> int:
-        """Most copies there can be at once, those of the first deployment included."""
+        """Maximum number of copies at any time, including the first deployment."""
         return self.plan.most_copies

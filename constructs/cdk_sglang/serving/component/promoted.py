@@ -1,6 +1,6 @@
-"""A component's draft as its stack knows it: a parameter that says which version is served, and what follows from it.
+"""A component's draft in its stack: a parameter that selects the version that is served, and the settings that depend on it.
 
-The pipeline that promotes a version changes nothing but the parameter, so the component's own rollout and CloudFormation's rollback apply.
+The pipeline that promotes a version changes only the parameter, so the component's own rollout and CloudFormation's rollback apply.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _GATE_LOGS: Final = "logs of the two copies that a draft is measured on; their n
 class PromotedDraft:
     """The parameter of a component's draft.
 
-    A plain value, not a construct: the parameter belongs to the stack, under an id that the pipeline knows.
+    A plain object, not a construct: the parameter belongs to the stack, under an id that the pipeline knows.
 
     Args:
         scope: The component.
@@ -83,7 +83,7 @@ class PromotedDraft:
         )
 
     def _measured(self) -> cdk.CfnCondition:
-        """Return the condition that a version is served whose accept length was measured."""
+        """Return the condition that a version with a measured accept length is served."""
         return cdk.CfnCondition(
             self._stack,
             f"Measured{self.parameter_id}",
@@ -102,30 +102,31 @@ class PromotedDraft:
         return {**values, DRAFT_PATH_VARIABLE: DRAFT_PATH} if self._speculative.has_draft_model else values
 
     def uri(self, base_uri: str, bucket_name: str) -> str:
-        """Return the S3 URI of the model: that of the version, or of the model alone.
+        """Return the S3 URI of the model: of the served version, or of the model without a draft.
 
         Args:
-            base_uri: URI of the model alone.
+            base_uri: URI of the model without a draft.
             bucket_name: Bucket of the versions.
         """
         if not self._speculative.has_draft_model:  # a draft without files: the model stays where it is
             return base_uri
         base_bucket, _, folder = base_uri.removeprefix("s3://").partition("/")
         bucket = bucket_name if base_bucket == bucket_name else self._switched(bucket_name, base_bucket)
-        # Part by part: a whole URI inside a condition is validated with the names of SSM parameters in place of their values.
+        # Part by part: CloudFormation validates a whole URI inside a condition with the names of SSM parameters instead of their values.
         return cdk.Fn.join("", ["s3://", bucket, "/", self._switched(self._field("prefix"), folder)])
 
     def variables(self) -> dict[str, str]:
-        """Return the container's variables that exist while a version is served, for a CloudFormation property."""
+        """Return the container's environment variables that exist while a version is served, for a CloudFormation property."""
         return {name: self._switched(value, cdk.Aws.NO_VALUE) for name, value in self._variables.items()}
 
     def environment_json(self, environment: Mapping[str, str]) -> float:
         """Return the container's environment as JSON inside JSON, with and without the variables of a version.
 
-        `AWS::NoValue` has no meaning inside a text, so the two texts are chosen between. As a number, CDK writes the choice without quotes.
+        `AWS::NoValue` has no meaning inside a text, so a condition selects one of two texts. It is encoded as a number because CDK then
+        writes it without quotes.
 
         Args:
-            environment: The environment of the model alone.
+            environment: The environment of the model without a draft.
         """
         stack = self._stack
         served = stack.to_json_string({**environment, **self._variables})
@@ -138,7 +139,7 @@ class PromotedDraft:
 
         Args:
             endpoint: The endpoint.
-            bucket: Bucket of the versions; None where the draft has no files.
+            bucket: Bucket of the versions; None if the draft has no files.
         """
         if bucket is not None and self._speculative.has_draft_model:
             known = endpoint.weights.known(bucket)
@@ -151,7 +152,7 @@ class PromotedDraft:
         acknowledge_wildcards(self._stack, endpoint.role, [*groups, *streams], _GATE_LOGS)
 
     def make_alarm(self, scope: Construct, endpoint: EndpointContext) -> None:
-        """Create the alarm on the accept length, or say why there is none.
+        """Create the accept-length alarm, or warn why there is none.
 
         Args:
             scope: The component.

@@ -1,4 +1,4 @@
-"""The CloudFormation resources of a component: its model, and its place on the endpoint."""
+"""The CloudFormation resources of a component: its models, and the inference component itself."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 def make_models(
     component: ComponentContext, source: ModelSource, tags: list[cdk.CfnTag], *, draft: PromotedDraft | None = None
 ) -> tuple[list[sagemaker.CfnModel], PreparedModel | None]:
-    """Create the models: image, weights and environment variables; one for each variant of the component.
+    """Create the models (image, weights and environment variables), one for each variant of the component.
 
-    Returns them, and the copy or check of their weights.
+    Returns the models, and the copy or check of their weights.
 
     Args:
         component: The component.
         source: Its weights.
         tags: Tags of the models.
-        draft: Draft that may be promoted; None for none.
+        draft: Draft that may be promoted; None if there is none.
     """
     endpoint = component.endpoint
     uri, added = source.bind(endpoint.weights), {}
@@ -46,7 +46,7 @@ def make_models(
     scope = endpoint.models.after(None if prepared is None else prepared.ready)
     name = component.plan.name
     models = [
-        # No component is named with a colon: the ids of a scope are one for each component, and must differ.
+        # Models of several components share a scope. Component names contain no colon, so these ids are unique in it.
         _make_model(
             endpoint, scope, f"{name}:tp{variant.server.tp_size}" if number else name, uri, {**variables, **added}, tags
         )
@@ -117,8 +117,8 @@ def make_component(
     created: list[sagemaker.CfnInferenceComponent] = []
     copies = _copies_to_send(component, model_names, alarms, resource=lambda: created[0])
     created.append(
-        # UpdateInferenceComponent cannot move a component to another endpoint or variant, though CloudFormation believes it can:
-        # with both in the logical id, such a change makes a new component.
+        # UpdateInferenceComponent cannot move a component to another endpoint or variant, although CloudFormation assumes that it can:
+        # with both in the logical id, such a change creates a new component.
         sagemaker.CfnInferenceComponent(
             component.scope,
             f"On{logical_digest(endpoint.name, endpoint.variant_name, component.name)}",
@@ -138,7 +138,7 @@ def make_component(
 def _specifications(
     component: ComponentContext, model_names: Sequence[str], startup: StartupTimeouts
 ) -> dict[str, dict[str, Any]]:
-    """Return the fields of a copy's specification by instance type, the most wanted type first."""
+    """Return the fields of a copy's specification by instance type, in order of preference."""
     cfn = sagemaker.CfnInferenceComponent
     plan, sizes = component.plan, component.plan.gpus_by_type
     placement = plan.component.placement
@@ -200,7 +200,7 @@ def _copies_to_send(
     *,
     resource: Callable[[], sagemaker.CfnInferenceComponent],
 ) -> float:
-    """Return the copies that CloudFormation sends: the live ones, if anything but CloudFormation changes them."""
+    """Return the number of copies that CloudFormation sends: the live number, if anything other than CloudFormation changes it."""
     fewest, most = component.plan.copy_bounds
     if fewest == most:
         return component.plan.copies

@@ -1,7 +1,7 @@
 """How long SageMaker waits for a new copy: time-outs derived from the size of the weights.
 
-The planner's times are doubled, since a time-out that is too short kills a copy that would have served, while one that is too
-long only delays an error.
+The planner's times are doubled: a time-out that is too short kills a copy that would have served, while one that is too long only
+delays an error.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def timeouts_for_weights(weights_bytes: float | None, instances: Sequence[GpuIns
     """Derive both time-outs from the planner's start-up times on the slowest of the types.
 
     Args:
-        weights_bytes: Size of the weights; the longest time-outs allowed if unknown.
+        weights_bytes: Size of the weights; if unknown, the time-outs are the longest allowed.
         instances: Types that a copy may start on.
     """
     if weights_bytes is None:
@@ -33,16 +33,16 @@ def timeouts_for_weights(weights_bytes: float | None, instances: Sequence[GpuIns
     )
 
 
-# A component that nobody asks is at zero fifteen minutes after it began to serve at the earliest (target tracking's scale-in alarm looks at
-# fifteen one-minute points): a pause as long as that would swallow the next request that is to wake it.
+# Without requests, a component is back at zero copies fifteen minutes after it began to serve at the earliest (target tracking's scale-in
+# alarm evaluates fifteen one-minute points). A pause as long as that would ignore the next request that should wake it.
 _WAKE_PAUSE_MAX_SECONDS: Final = 840
 _WAKE_PAUSE_UNKNOWN_SECONDS: Final = 600
 
 
 def pause_after_waking(weights_bytes: float | None, instances: Sequence[GpuInstance]) -> int:
-    """Return the seconds in which a component that was woken must not be woken again: its planned start from nothing.
+    """Return the seconds for which a component that was woken must not be woken again: its planned start-up time from zero.
 
-    Callers keep trying while the first copy starts, and each failed try is a reason for another copy.
+    Callers retry while the first copy starts, and each failed request would start another copy.
     """
     if weights_bytes is None:
         return _WAKE_PAUSE_UNKNOWN_SECONDS

@@ -1,7 +1,7 @@
-"""What an author has a component wait for holds back its models and the check of its weights too, and its tags are those of its models.
+"""Applies a component's dependencies and tags to its models, and its dependencies to the check of its weights.
 
-CDK applies a dependency and a tag to what is in a construct's tree. Models are elsewhere in the endpoint's, and one resource checks the
-weights of a whole stack, so both are told here: when the app is synthesised, since both are stated after the component is made.
+CDK applies dependencies and tags to the constructs in a construct's tree. Models are elsewhere in the endpoint's tree, and one resource checks
+the weights of a whole stack, so both are handled here. This happens at synth, because authors add both after the component is created.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from cdk_sglang.serving.verification.endpoint_check import EndpointVerification
 from cdk_sglang.serving.weights.prepared import PreparedModel
 
 _AFTER_OTHERS: Final = 900
-"""CDK's default priority of aspects is 500. Dependencies that an author's aspect adds to a component come too late all the same: the
-components are visited after the endpoint's resource. They hold back the component alone."""
+"""CDK's default priority of aspects is 500. Dependencies that an author's aspect adds to a component still come too late, because components are
+visited after the endpoint's resource. They delay only the component itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WaitingComponent:
-    """A component that may be told to wait.
+    """A component that may have dependencies.
 
     Attributes:
         scope: Its construct.
@@ -33,7 +33,7 @@ class WaitingComponent:
         name: Name in SageMaker.
         resource: Its CloudFormation resource.
         models: Its models.
-        prepared: Copy or check of its weights; None for none.
+        prepared: Copy or check of its weights; None if there is none.
     """
 
     scope: Construct
@@ -45,12 +45,12 @@ class WaitingComponent:
 
 
 class Waiting:
-    """The components of one endpoint that may be told to wait.
+    """The components of one endpoint that may have dependencies.
 
     Args:
         endpoint: The endpoint.
-        leaf: A construct in it without children, at which the aspect is called once.
-        verification: Verification of the endpoint; None if it is left out.
+        leaf: A construct in it without children, for which the aspect is called once.
+        verification: Verification of the endpoint; None if it is disabled.
     """
 
     def __init__(self, endpoint: Construct, leaf: Construct, verification: EndpointVerification | None) -> None:
@@ -60,11 +60,11 @@ class Waiting:
         cdk.Aspects.of(leaf).add(_Apply(self), priority=_AFTER_OTHERS)
 
     def add(self, component: WaitingComponent) -> None:
-        """Look at a component when the app is synthesised."""
+        """Register a component, which is inspected at synth."""
         self._components.append(component)
 
     def apply(self) -> None:
-        """Tag and hold back what belongs to components that were tagged or told to wait since the last time."""
+        """Apply the tags and dependencies that components were given since the last call to the constructs that belong to them."""
         components, self._components = self._components, []
         above = self._above() if components else []
         separate = []
@@ -84,14 +84,14 @@ class Waiting:
             self._verification.separate(separate)
 
     def _above(self) -> list[IConstruct]:
-        """Return the endpoint and what it is in, below the stack, as far as they were told to wait."""
+        """Return the endpoint and its parents below the stack, if they have dependencies."""
         stack = cdk.Stack.of(self._endpoint)
         scopes = self._endpoint.node.scopes
         return [scope for scope in scopes[scopes.index(stack) + 1 :] if _waits(scope)]
 
 
 def _share_tags(component: WaitingComponent) -> None:
-    """Give the models the aspects that tag the component; CDK visits them later, with what it has for the endpoint before that."""
+    """Add the aspects that tag the component to its models; CDK visits the models later, after the endpoint's own aspects."""
     for applied in cdk.Aspects.of(component.scope).applied:
         if isinstance(applied.aspect, cdk.Tag | cdk.RemoveTag):
             for model in component.models:

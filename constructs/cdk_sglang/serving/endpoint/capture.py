@@ -31,7 +31,7 @@ def keep_sample(
     *,
     bucket: s3.IBucket | None,
 ) -> None:
-    """Turn the capture on if any component is trained on it: the largest share that one asks for, since a capture is the endpoint's.
+    """Turn on data capture if any component trains on it, with the largest percentage that a component requests: capture is set per endpoint.
 
     Args:
         endpoint: The endpoint.
@@ -53,7 +53,7 @@ def keep_sample(
     config.data_capture_config = cfn.DataCaptureConfigProperty(
         enable_capture=True,
         initial_sampling_percentage=max(percents),
-        # SageMaker adds the endpoint's name.
+        # SageMaker appends the endpoint's name.
         destination_s3_uri=f"s3://{bucket.bucket_name}/{prefix.partition('/')[0]}",
         kms_key_id=None if key is None else key.key_arn,
         capture_options=[cfn.CaptureOptionProperty(capture_mode=mode) for mode in ("Input", "Output")],

@@ -1,4 +1,4 @@
-"""What can be wrong with an endpoint, said before any of it exists: names, image against GPU and AMI, Region, bounds."""
+"""Checks of an endpoint before any resource exists: names, image against GPU and AMI, Region, bounds."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from cdk_sglang.spec.image_facts import ImageFacts
 from cdk_sglang.spec.physical_names import name_problems
 
 METRIC_FREQUENCIES_SECONDS: Final = (10, 30, 60, 120, 180, 240, 300)
-"""MetricsConfig.MetricPublishFrequencyInSeconds: botocore 1.44.5, sagemaker CreateEndpointConfig."""
+"""Allowed values of MetricsConfig.MetricPublishFrequencyInSeconds: botocore 1.44.5, sagemaker CreateEndpointConfig."""
 
 
 def _ami_problems(capacity: Capacity, facts: ImageFacts, requested: str | None) -> list[str]:
-    """Say which types of the pool cannot run the image: under the AMI asked for, else under the one that all would share."""
+    """Return which types of the pool cannot run the image: with the requested AMI, else with the one that all types would share."""
     if requested is not None and is_token(requested):
         return [token_problem("inference_ami", "the AMI itself, or leave it out")]
     return pool_ami_problems(capacity, facts, requested)
@@ -37,7 +37,7 @@ def stack_of(path: str, scope: Construct) -> cdk.Stack:
     """Return the stack that a scope is in.
 
     Raises:
-        ConfigurationError: It is in none, such as an app.
+        ConfigurationError: The scope is not in a stack, for example because it is an app.
     """
     if not any(cdk.Stack.is_stack(above) for above in scope.node.scopes):
         problem = Problem(
@@ -50,18 +50,18 @@ def stack_of(path: str, scope: Construct) -> cdk.Stack:
 
 @jsii.implements(IValidation)
 class WarnsWhenEmpty:
-    """Warns when the app is synthesised if an endpoint has no components, which serves nothing and costs its instances.
+    """Warns at synth if an endpoint has no components: it serves nothing, but its instances cost money.
 
     Args:
         endpoint: The endpoint.
-        components: Its components, which are added to.
+        components: Its components, to which more are added later.
     """
 
     def __init__(self, endpoint: Construct, components: Sized) -> None:
         self._endpoint, self._components = endpoint, components
 
     def validate(self) -> list[str]:
-        """Return no error: an endpoint may get its components with a later deployment."""
+        """Return no error: components may be added with a later deployment."""
         if not self._components:
             cdk.Annotations.of(self._endpoint).add_warning_v2(
                 "cdk-sglang:no-components",
@@ -84,7 +84,7 @@ def check_endpoint(
         scope: Parent of the endpoint.
 
     Raises:
-        ConfigurationError: With every problem.
+        ConfigurationError: Any option is wrong; lists every problem.
     """
     hosting, image = options.hosting, options.image
     capacity, region, rollout = hosting.capacity, hosting.region, hosting.rollout

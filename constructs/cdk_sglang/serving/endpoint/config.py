@@ -43,8 +43,8 @@ class ConfiguredEndpoint:
         options: What the author chose.
         role: Execution role.
         role_arn: ARN of the role.
-        least_instances: Returns, when the app is synthesised, how many instances stay whatever the load.
-        guard: Guard of a reservation; None on demand.
+        least_instances: Returns, at synth, the number of instances that run regardless of load.
+        guard: Guard of the reservation; None for on-demand instances.
     """
 
     options: EndpointOptions
@@ -55,11 +55,11 @@ class ConfiguredEndpoint:
 
 
 def make_config(scope: Construct, endpoint: ConfiguredEndpoint) -> sagemaker.CfnEndpointConfig:
-    """Create the endpoint's configuration; a change that SageMaker cannot make in one creates another."""
+    """Create the endpoint's configuration; a change that SageMaker cannot apply to an existing one creates another."""
     cfn = sagemaker.CfnEndpointConfig
     options, variant = endpoint.options, _variant(endpoint)
     network = None if options.network is None else render_network(options.network)
-    # No name: a config that is replaced under the same name would leave the endpoint as it was.
+    # No name: replacing a config under the same name would leave the endpoint unchanged.
     config = sagemaker.CfnEndpointConfig(
         scope,
         "Config",

@@ -1,7 +1,7 @@
 """A SageMaker endpoint for SGLang models: instances that inference components share.
 
-Deploying it starts `min_instances` GPU instances, which cost money from then on; updating its configuration replaces
-instances one fleet at a time; deleting it stops them and keeps logs (unless told otherwise).
+Deploying it starts `min_instances` GPU instances, which cost money from then on. Updating its configuration replaces the
+instances one fleet at a time. Deleting it stops them and keeps the logs (unless configured otherwise).
 """
 
 from __future__ import annotations
@@ -83,48 +83,49 @@ class InferenceEndpoint(EndpointReferences, InvocableEndpoint):
         scope: Parent.
         construct_id: Id, unique in the parent.
         capacity: Instance types and bounds.
-        image: Container of all its components, unless stated otherwise there.
-        routing: To the copy with the fewest outstanding requests by default.
-        network: Subnets and security groups, or a VPC, then its isolated subnets and a security group of the endpoint's own; none by default,
-            then SageMaker's own network.
-        network_isolation: Containers get neither network nor credentials; on by default, since weights come from S3 through
-            SageMaker itself.
-        role: Execution role, which SageMaker has to be able to assume; the library adds what the endpoint needs to it unless it is imported and
-            cannot be changed. A role of this endpoint's alone by default.
-        inference_ami: The one that suits the image's CUDA and the GPU by default.
-        endpoint_name: Derived from the construct path by default, in lower case and up to 24 characters, so that components and adapters
-            have room for theirs; literal, up to 63 characters.
-        log_retention_days: 30 by default; one of the values CloudWatch Logs allows, as a number or as CDK names it.
+        image: Serving container of all its components.
+        routing: How requests are distributed; to the copy with the fewest outstanding requests by default.
+        network: Subnets and security groups, or a VPC, of which the isolated subnets and a new security group are used; SageMaker's own network
+            by default.
+        network_isolation: Whether containers run without network access and credentials; on by default, because SageMaker itself downloads
+            the weights from S3.
+        role: Execution role, which SageMaker must be able to assume; by default a role for this endpoint only. The library adds the permissions
+            that the endpoint needs, unless the role is imported and cannot be changed.
+        inference_ami: AMI of the instances; by default the one that suits the image's CUDA version and the GPU.
+        endpoint_name: Name of the endpoint; literal, up to 63 characters. By default derived from the construct path, in lower case and up to
+            24 characters, so that the names of components and adapters have room.
+        log_retention_days: 30 by default; one of the values that CloudWatch Logs allows, as a number or as CDK's enum.
         log_key: KMS key of the log groups; CloudWatch's own encryption by default.
-        log_removal: Logs outlive the stack by default; those of models that never served go when their first deployment is rolled back.
-        metric_frequency_seconds: How often utilisation is published, in seconds or as a `Duration`; 60 by default, 10 costs more and reacts
-            sooner.
-        alarms: Where alarms go: a topic, an action of CDK's such as those of `aws_cloudwatch_actions`, `Alarms(...)` for several, or
-            `NoAlarms(reason=...)`; by default nobody is told, with a warning.
-        idle_alarm: When idle GPUs are worth an alarm; after three hours by default.
-        nightly_stop: Hours in which nothing runs and nothing is paid for; never by default.
-        rollout: How a new configuration reaches the instances, and which alarms trigger a rollback; SageMaker's own way by default: a
+        log_removal: Removal policy of the logs. By default they outlive the stack; logs of models that never served are deleted if their first
+            deployment is rolled back.
+        metric_frequency_seconds: Interval at which utilisation metrics are published, in seconds or as a `Duration`; 60 by default. 10 costs
+            more and reacts sooner.
+        alarms: Targets that alarms notify: a topic, a CDK action such as those of `aws_cloudwatch_actions`, `Alarms(...)` for several, or
+            `NoAlarms(reason=...)`; by default nobody is notified, with a warning.
+        idle_alarm: When idle GPUs raise an alarm; after three hours by default.
+        nightly_stop: Hours during which nothing runs and nothing is paid for; never by default.
+        rollout: How a new configuration reaches the instances, and which alarms trigger a rollback; SageMaker's default otherwise: a
             second fleet, all at once, no alarms.
-        verification: What is compared with the specification before a deployment counts as done; everything by default, or
+        verification: What is compared with the specification before a deployment is complete; everything by default, or
             `NoVerification(reason=...)`.
         truth_check: Earlier name of `verification`.
-        budget_usd_per_hour: Most the endpoint may cost per hour when fully scaled out, US dollars, on demand; no limit by default.
-        enrichment: Whether CloudWatch answers PromQL over SGLang's metrics (OTel enrichment of the account); not by default. With it, an alarm
-            watches whether a promoted draft is still accepted.
-        calibration: Measurements of your own, from `read_measurements`: what the plan says of components near them follows them, the
-            requests in flight at which scaling adds a copy included; the package's calibration alone by default.
+        budget_usd_per_hour: Maximum cost of the fully scaled-out endpoint per hour, in US dollars at on-demand prices; no limit by default.
+        enrichment: Whether CloudWatch answers PromQL queries over SGLang's metrics (OTel enrichment of the account); not by default. If it does,
+            an alarm watches whether the tokens of a promoted draft are still accepted.
+        calibration: Your own measurements, from `read_measurements`. The plan of similar components follows them, including the number of
+            requests in flight at which scaling adds a copy; only the package's calibration by default.
 
     Attributes:
         variant_name: Name of the endpoint's only production variant.
         endpoint_arn: ARN of the endpoint.
-        verification: Verification after each deployment; None if it is left out.
+        verification: Verification after each deployment; None if it is disabled.
         components: Components by their construct ids.
         role: Execution role of the endpoint and its components.
         log_options: Retention, key and removal of the log groups.
-        image_uri: URI of the serving image, known at deployment.
+        image_uri: URI of the serving image, known only at deployment.
 
     Raises:
-        ConfigurationError: With every problem, before any resource exists.
+        ConfigurationError: Any setting is wrong; lists every problem, before any resource exists.
     """
 
     @checked("{construct_id}")
@@ -190,7 +191,7 @@ class InferenceEndpoint(EndpointReferences, InvocableEndpoint):
         check_endpoint(construct_id, options, name=name, names=names, account=stack.account, scope=scope)
         super().__init__(scope, construct_id, endpoint_name=name, arns=arns)
         names.take(name, "endpoint", self.node.path)
-        self._short_name = construct_id  # asking CDK for it takes a good part of a millisecond
+        self._short_name = construct_id  # reading it from CDK takes a good part of a millisecond
         self.capacity: Capacity = capacity
         self.image: ServingImage = image
         self.alarms: Alarms | NoAlarms | None = options.alarms
@@ -211,7 +212,7 @@ class InferenceEndpoint(EndpointReferences, InvocableEndpoint):
 
     @property
     def cdk_tag_manager(self) -> cdk.TagManager:
-        """Tags of the endpoint itself, for CDK; `Tags.of(endpoint)` reaches everything that it makes."""
+        """Tags of the endpoint itself, for CDK; `Tags.of(endpoint)` also tags all of its resources."""
         tags = cdk.TagManager.of(self._resource)
         assert tags is not None
         return tags
@@ -240,34 +241,34 @@ class InferenceEndpoint(EndpointReferences, InvocableEndpoint):
         team: str | None = None,
         speculative: Speculative | None = None,
     ) -> InferenceComponent:
-        """Put a model on the endpoint.
+        """Add a model to the endpoint.
 
         Args:
             construct_id: Short name of the model on this endpoint, such as "llama".
-            model: Where its weights are.
+            model: Weights of the model.
             server: SGLang's options; SGLang's defaults on one GPU by default.
-            task: What a request asks for: "chat", "completion", "embedding", "rerank" or "classify"; what the model was made for by default.
-            copies: Copies at the first deployment; each takes its GPUs on one instance. 1 by default, or as many as `scaling` keeps at
-                least. SageMaker creates no component at zero copies.
-            scaling: Bounds between which load and schedules change the copies; without it they stay at `copies`.
-            load: Requests that callers are expected to send, from which a planned scaling target follows; 1024 tokens in and 256 out by
+            task: What a request asks for: "chat", "completion", "embedding", "rerank" or "classify"; by default the task the model was made for.
+            copies: Number of copies at the first deployment; each has its GPUs on one instance. By default 1, or the minimum of `scaling`.
+                SageMaker cannot create a component with zero copies.
+            scaling: Bounds within which load and schedules change the number of copies; without it, the number stays at `copies`.
+            load: Requests that callers are expected to send, which determine a planned scaling target; 1024 input and 256 output tokens by
                 default.
-            slo: Latency objectives that a planned scaling target keeps; none by default.
-            placement: How copies are spread over instances; SageMaker's own way by default.
-            component_name: "<endpoint name>-<construct id>" by default; literal, up to 63 characters.
-            resources: Host cores and memory a copy reserves; half of what goes with its GPUs by default.
-            startup: Derived from the size of the weights by default.
-            environment: Further environment variables of the container; never secrets.
-            rollout: How a new version reaches the copies, and which alarms trigger a rollback; all copies at once and none by default.
-            smoke: The request that shows after a deployment that the component answers; that of the endpoint's verification by default.
-            tp_size_by_type: GPUs of a forward pass on some types of a pool, such as {"ml.g6e.12xlarge": 4}; on the others `server.tp_size`,
-                or, where that is left out and the types differ in GPUs, the fewest that hold the model.
+            slo: Latency objectives that a planned scaling target must meet; none by default.
+            placement: How copies are placed on instances; SageMaker decides by default.
+            component_name: Name in SageMaker; literal, up to 63 characters. "<endpoint name>-<construct id>" by default.
+            resources: Host cores and memory that a copy reserves; by default half of the share that belongs to its GPUs.
+            startup: Start-up time-outs; derived from the size of the weights by default.
+            environment: Additional environment variables of the container; never secrets.
+            rollout: How a new version reaches the copies, and which alarms trigger a rollback; by default all copies at once, without alarms.
+            smoke: The request that checks after a deployment that the component answers; that of the endpoint's verification by default.
+            tp_size_by_type: GPUs that a forward pass is split over, by instance type of a pool, such as {"ml.g6e.12xlarge": 4}. For other types
+                `server.tp_size`, or, if that is unset and the types differ in GPUs, the smallest number that holds the model.
             fit_check: `NoFitCheck(reason=...)` to deploy the model although the plan says that it does not run; checked by default.
-            team: Team that answers for its cost, such as "search": a tag of its resources and a column of the showback reports.
+            team: Team that its cost is attributed to, such as "search": a tag on its resources and a column in the showback reports.
             speculative: A draft that is measured, and served only if it is faster (`SpeculativeOptimization`); none by default.
 
         Raises:
-            ConfigurationError: With every problem, before any resource exists.
+            ConfigurationError: Any argument is wrong; lists every problem, before any resource exists.
         """
         component, problems = validated(
             Component,
@@ -308,15 +309,15 @@ class InferenceEndpoint(EndpointReferences, InvocableEndpoint):
     def add_resolved_component(
         self, plan: ResolvedComponent, *, model: ModelSource, component_name: str | None = None
     ) -> InferenceComponent:
-        """Put a model on the endpoint that `cdk_sglang.planning.resolve` has worked out and found without a problem.
+        """Add a model that `cdk_sglang.planning.resolve` has resolved without a problem to the endpoint.
 
         Args:
-            plan: The component.
-            model: Where its weights are.
-            component_name: "<endpoint name>-<name of the plan>" by default; literal, up to 63 characters.
+            plan: The resolved component.
+            model: Weights of the model.
+            component_name: Name in SageMaker; literal, up to 63 characters. "<endpoint name>-<name of the plan>" by default.
 
         Raises:
-            ConfigurationError: The name is taken or not allowed, before any resource exists.
+            ConfigurationError: The name is taken or not allowed; raised before any resource exists.
         """
         name = component_name if component_name is not None else f"{self.endpoint_name}-{plan.name}"
         raise_if_any(
@@ -339,7 +340,7 @@ class InferenceEndpoint(EndpointReferences, InvocableEndpoint):
         return component
 
     def _room_problems(self, plan: ResolvedComponent) -> list[Problem]:
-        """Hold all components, the one to come included, to the instances and the budget of the endpoint."""
+        """Check all components, including the new one, against the instances and the budget of the endpoint."""
         if plan.problems:
             return []
         resolved = ResolvedEndpoint(
@@ -352,7 +353,7 @@ class InferenceEndpoint(EndpointReferences, InvocableEndpoint):
 
     @property
     def connections(self) -> ec2.Connections:
-        """What the instances may connect to, and who to them.
+        """Network connections of the instances.
 
         Raises:
             ConfigurationError: The instances are in SageMaker's own network.
@@ -366,7 +367,7 @@ class InferenceEndpoint(EndpointReferences, InvocableEndpoint):
 
     @property
     def idle_alarm(self) -> cloudwatch.IAlarm:
-        """Alarm about idle GPUs, such as for a composite alarm."""
+        """Alarm on idle GPUs, for example for use in a composite alarm."""
         from aws_cdk import aws_cloudwatch as cloudwatch
 
         if self._watched is None:
@@ -379,7 +380,7 @@ class InferenceEndpoint(EndpointReferences, InvocableEndpoint):
         return tuple(component.component_name for component in self.components.values())
 
     def least_instances(self) -> int:
-        """Return how many instances stay whatever the load: as specified, else 0 if every component may go to zero, else 1."""
+        """Return the number of instances that run regardless of load: as specified, else 0 if every component may scale to zero, else 1."""
         return least_instances(
             self.capacity.min_instances, (component.copy_bounds[0] for component in self.components.values())
         )

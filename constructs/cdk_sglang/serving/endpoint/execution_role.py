@@ -1,4 +1,4 @@
-"""The role an endpoint's instances and containers run with: its own, and no wider than this endpoint."""
+"""The role that an endpoint's instances and containers run with, limited to this endpoint."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def make_execution_role(
     network: EndpointNetwork | None,
     author_role: iam.IRole | None = None,
 ) -> iam.IRole:
-    """Create the execution role of an endpoint, or extend the author's; image and weights add what they need when they are bound.
+    """Create the execution role of an endpoint, or extend the author's; image and weights add their permissions when they are bound.
 
     Args:
         scope: The endpoint.
         construct_id: Id of the role.
-        log_group_arns: Groups of the endpoint itself, without the trailing ":*"; components add theirs.
-        network: Subnets and security groups its instances join.
-        author_role: Role of the author's, which SageMaker has to be able to assume; a new one by default.
+        log_group_arns: ARNs of the endpoint's own log groups, without the trailing ":*"; components add theirs.
+        network: Subnets and security groups that its instances join.
+        author_role: The author's own role, which SageMaker must be able to assume; a new one by default.
     """
     stack = cdk.Stack.of(scope)
     streams = [f"{arn}:*" for arn in log_group_arns]
@@ -76,7 +76,7 @@ def _make_role(scope: Construct, construct_id: str, stack: cdk.Stack) -> iam.Rol
 def _statements(
     stack: cdk.Stack, streams: list[str], network: EndpointNetwork | None
 ) -> dict[str, iam.PolicyStatement]:
-    """Return what every endpoint's role may do, by the sids of a role of the library's own."""
+    """Return the permissions of every endpoint's role, by the sids that a role of the library uses."""
     allowed = {
         "WriteLogs": iam.PolicyStatement(actions=list(permissions.WRITE_LOGS), resources=streams),
         "PublishMetrics": iam.PolicyStatement(

@@ -1,4 +1,4 @@
-"""Endpoints and components that another stack or app deploys, by their names or ARNs."""
+"""Endpoints and components that another stack or app deploys, referenced by name or ARN."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from cdk_sglang.spec.physical_names import name_problems
 
 
 class ImportedEndpoint(InvocableEndpoint):
-    """An endpoint of another stack or app; made by `InferenceEndpoint.from_endpoint_name` and its neighbours.
+    """An endpoint of another stack or app; created by `InferenceEndpoint.from_endpoint_name` and the other `from_*` methods.
 
     Args:
         scope: Parent.
         construct_id: Id, unique in the parent.
         endpoint_name: Name of the endpoint.
         component_names: Names in SageMaker of the components that may be invoked; without any, `grant_invoke` is refused.
-        needs_components: Whether none is a mistake already.
+        needs_components: Whether importing it without component names is an error.
         arns: ARNs of the endpoint's account and Region; those of the scope's stack by default.
     """
 
@@ -62,20 +62,20 @@ class ImportedEndpoint(InvocableEndpoint):
 
     @checked()
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let the grantee invoke the components that the endpoint was imported with, streaming included.
+        """Let the grantee invoke the components that the endpoint was imported with, with or without streaming.
 
         Args:
             grantee: Principal that receives the permission: a role, a user, a function.
 
         Raises:
-            ConfigurationError: It was imported without names of components.
+            ConfigurationError: The endpoint was imported without names of components.
         """
         raise_if_any(no_components(self.node.id) if not self._component_names else [])
         return super().grant_invoke(grantee)
 
 
 class ImportedComponent(InvocableComponent):
-    """An inference component of another stack or app; made by `InferenceComponent.from_component_name` and its neighbour.
+    """An inference component of another stack or app; created by a `from_*` method of `InferenceComponent`.
 
     Args:
         scope: Parent, in a stack of the component's account and Region.
@@ -101,14 +101,14 @@ class ImportedComponent(InvocableComponent):
 
 
 class EndpointReferences:
-    """Ways to refer to an endpoint that another stack or app deploys."""
+    """Ways to reference an endpoint that another stack or app deploys."""
 
     @staticmethod
     @checked("{construct_id}")
     def from_endpoint_attributes(
         scope: Construct, construct_id: str, *, endpoint_name: str, component_names: Sequence[str]
     ) -> ImportedEndpoint:
-        """Refer to an endpoint that another stack or app deploys, to invoke and to watch it.
+        """Reference an endpoint that another stack or app deploys, to invoke and monitor it.
 
         Args:
             scope: Parent, in a stack of the endpoint's account and Region.
@@ -117,7 +117,7 @@ class EndpointReferences:
             component_names: Names in SageMaker of the components that `grant_invoke` lets a grantee invoke, such as chat-llama.
 
         Raises:
-            ConfigurationError: No component, or a name that SageMaker would refuse.
+            ConfigurationError: No component is given, or SageMaker does not allow a name.
         """
         return ImportedEndpoint(
             scope,
@@ -132,7 +132,7 @@ class EndpointReferences:
     def from_endpoint_name(
         scope: Construct, construct_id: str, endpoint_name: str, *, component_names: Sequence[str] = ()
     ) -> ImportedEndpoint:
-        """Refer to an endpoint that another stack or app deploys, to watch it and, with names of components, to invoke it.
+        """Reference an endpoint that another stack or app deploys, to monitor it and, if components are named, to invoke it.
 
         Args:
             scope: Parent, in a stack of the endpoint's account and Region.
@@ -142,7 +142,7 @@ class EndpointReferences:
                 `grant_invoke` is refused.
 
         Raises:
-            ConfigurationError: A name that SageMaker would refuse.
+            ConfigurationError: SageMaker does not allow a name.
         """
         return ImportedEndpoint(scope, construct_id, endpoint_name=endpoint_name, component_names=component_names)
 
@@ -151,31 +151,31 @@ class EndpointReferences:
     def from_endpoint_arn(
         scope: Construct, construct_id: str, endpoint_arn: str, *, component_names: Sequence[str] = ()
     ) -> ImportedEndpoint:
-        """Refer to an endpoint by its ARN, which may name another account or Region than the scope's.
+        """Reference an endpoint by its ARN, which may belong to another account or Region than the scope.
 
         Args:
             scope: Parent.
             construct_id: Id, unique in the parent.
-            endpoint_arn: ARN of the endpoint. SageMaker writes names in lower case there: of an endpoint whose name has capitals, give the
-                name itself to `from_endpoint_name`.
+            endpoint_arn: ARN of the endpoint. SageMaker writes names in ARNs in lower case; if the name has capital letters, pass the name to
+                `from_endpoint_name` instead.
             component_names: Names in SageMaker of the components that `grant_invoke` lets a grantee invoke; none by default, and then
                 `grant_invoke` is refused.
 
         Raises:
-            ConfigurationError: It is no ARN of an endpoint, or known only at deployment.
+            ConfigurationError: The text is not the ARN of an endpoint, or is known only at deployment.
         """
         return endpoint_of_arn(scope, construct_id, endpoint_arn, component_names)
 
 
 class ComponentReferences:
-    """Ways to refer to a component that another stack or app deploys."""
+    """Ways to reference a component that another stack or app deploys."""
 
     @staticmethod
     @checked("{construct_id}")
     def from_component_attributes(
         scope: Construct, construct_id: str, *, component_name: str, endpoint_name: str
     ) -> ImportedComponent:
-        """Refer to a component that another stack or app deploys, to invoke and to watch it.
+        """Reference a component that another stack or app deploys, to invoke and monitor it.
 
         Args:
             scope: Parent, in a stack of the component's account and Region.
@@ -184,7 +184,7 @@ class ComponentReferences:
             endpoint_name: Name of its endpoint; may be known only at deployment.
 
         Raises:
-            ConfigurationError: A name that SageMaker would refuse.
+            ConfigurationError: SageMaker does not allow a name.
         """
         return ImportedComponent(scope, construct_id, component_name=component_name, endpoint_name=endpoint_name)
 
@@ -193,16 +193,16 @@ class ComponentReferences:
     def from_component_name(
         scope: Construct, construct_id: str, component_name: str, *, endpoint: InvocableEndpoint
     ) -> ImportedComponent:
-        """Refer to a component that another stack or app deploys, on an endpoint that is known here.
+        """Reference a component that another stack or app deploys, on an endpoint that this app knows.
 
         Args:
             scope: Parent, in a stack of the component's account and Region.
             construct_id: Id, unique in the parent.
             component_name: Name of the component in SageMaker; may be known only at deployment.
-            endpoint: Its endpoint, such as one of `InferenceEndpoint.from_endpoint_name`.
+            endpoint: Its endpoint, such as one from `InferenceEndpoint.from_endpoint_name`.
 
         Raises:
-            ConfigurationError: A name that SageMaker would refuse.
+            ConfigurationError: SageMaker does not allow a name.
         """
         return ImportedComponent(
             scope, construct_id, component_name=component_name, endpoint_name=endpoint.endpoint_name
@@ -210,7 +210,7 @@ class ComponentReferences:
 
 
 def no_components(construct_id: str) -> list[Problem]:
-    """Say that an endpoint was imported without the names of components that may be invoked."""
+    """Return the problem of an endpoint that was imported without the names of components that may be invoked."""
     return [
         Problem(
             f"{construct_id}.component_names", "got none; give the components that may be invoked, such as chat-llama"
@@ -224,7 +224,7 @@ def endpoint_of_arn(
     """Import an endpoint by its ARN, with the account and Region that the ARN names.
 
     Raises:
-        ConfigurationError: The text is no ARN of an endpoint, or one that is known at deployment alone.
+        ConfigurationError: The text is not the ARN of an endpoint, or is known only at deployment.
     """
     parts = [] if is_token(endpoint_arn) else endpoint_arn.split(":")
     match parts:
@@ -245,7 +245,7 @@ def endpoint_of_arn(
                 f"{construct_id}.endpoint_arn",
                 "must be known at synth, got a token; use from_endpoint_name(...), whose name may be one"
                 if is_token(endpoint_arn)
-                else f"{endpoint_arn!r} is no ARN of an endpoint; give one such as "
+                else f"{endpoint_arn!r} is not the ARN of an endpoint; give one such as "
                 "arn:aws:sagemaker:us-east-1:111122223333:endpoint/chat",
             )
         ]

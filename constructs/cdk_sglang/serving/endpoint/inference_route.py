@@ -22,16 +22,16 @@ from cdk_sglang.spec.physical_names import name_problems
 from cdk_sglang.spec.route import DESTINATIONS_MAX, DESTINATIONS_MIN
 
 CONTENT_VERSION: Final = 1
-"""Of the parameter's content, which the client checks."""
+"""Version of the parameter's content, which the client checks."""
 
 
 @checked_fields
 @dataclass(frozen=True, kw_only=True)
 class RouteDestination:
-    """A component by its names, so that it may belong to another stack, deployed earlier or later.
+    """A component by its names, so that it may belong to another stack that is deployed earlier or later.
 
-    A name that is known at deployment alone has to be in lower case for `InferenceRoute.grant_invoke`: SageMaker's ARNs are, and nothing can
-    change the case of a token.
+    A name that is known only at deployment must be in lower case for `InferenceRoute.grant_invoke`: SageMaker's ARNs are in lower case, and the
+    case of a token cannot be changed.
 
     Args:
         endpoint_name: SageMaker's name of the endpoint.
@@ -43,19 +43,19 @@ class RouteDestination:
 
 
 class InferenceRoute(Construct):
-    """Destinations in the order a client tries them; the choice is the client's (docs/adr/0035-routes.md).
+    """Destinations in the order in which a client tries them; the client chooses among them (docs/adr/0035-routes.md).
 
     Args:
         scope: Parent.
-        construct_id: Id within it.
-        parameter_name: Of the SSM parameter: /cdk-sglang/<environment>/routes/<name>, which `Route.load` looks for.
-        destinations: Two to five, most wanted first.
+        construct_id: Id, unique in the parent.
+        parameter_name: Name of the SSM parameter: /cdk-sglang/<environment>/routes/<name>, which `Route.load` reads.
+        destinations: Two to five destinations, in order of preference.
 
     Attributes:
         parameter_name: Name of the SSM parameter that holds the destinations.
 
     Raises:
-        ConfigurationError: The number of destinations, a repeated one, or a name SageMaker would refuse.
+        ConfigurationError: The number of destinations is not allowed, one is repeated, or SageMaker does not allow a name.
     """
 
     @checked("{construct_id}")
@@ -81,7 +81,7 @@ class InferenceRoute(Construct):
 
     @checked()
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone load the route.
+        """Let the grantee load the route.
 
         Args:
             grantee: Principal that receives the permission: a role, a user, a function.
@@ -93,7 +93,7 @@ class InferenceRoute(Construct):
 
     @checked()
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let someone load the route, send requests to its destinations, and see their copies while waiting.
+        """Let the grantee load the route, send requests to its destinations, and read their numbers of copies while waiting.
 
         Args:
             grantee: Principal that receives the permission: a role, a user, a function.

@@ -1,4 +1,4 @@
-"""What callers may do with an endpoint or a component, whether this app makes it or another one did."""
+"""What callers may do with an endpoint or a component, whether this app or another one creates it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @jsii.implements(sagemaker.IEndpoint)
 class InvocableEndpoint(EndpointMetricMethods, cdk.Resource):
-    """An endpoint that can be named, watched and invoked; CDK's constructs take it as `aws_sagemaker.IEndpoint`.
+    """An endpoint that can be referenced, monitored and invoked; CDK's constructs accept it as `aws_sagemaker.IEndpoint`.
 
     Args:
         scope: Parent.
@@ -37,11 +37,11 @@ class InvocableEndpoint(EndpointMetricMethods, cdk.Resource):
 
     Attributes:
         variant_name: Name of the endpoint's only production variant.
-        metrics: Metrics of the endpoint, of each of its GPUs, and SGLang's own; those of the endpoint are methods of the construct too.
+        metrics: Metrics of the endpoint, of each of its GPUs, and of SGLang; those of the endpoint are also methods of the construct.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, endpoint_name: str, arns: SageMakerArns) -> None:
-        # CDK may ask for what it knows of `IEndpoint` as soon as the construct is there.
+        # CDK may read the properties of `IEndpoint` as soon as the construct exists.
         self._arns = arns
         self._endpoint_name = endpoint_name
         self._invokers: list[iam.IGrantable] = []
@@ -64,19 +64,19 @@ class InvocableEndpoint(EndpointMetricMethods, cdk.Resource):
 
     @property
     def endpoint_ref(self) -> references.EndpointReference:
-        """The endpoint as CDK's references name it."""
+        """Reference to the endpoint, for CDK."""
         from aws_cdk.interfaces import aws_sagemaker as references
 
         return references.EndpointReference(endpoint_arn=self.endpoint_arn)
 
     @property
     def component_names(self) -> tuple[str, ...]:
-        """Names of the endpoint's components, as far as they are known."""
+        """Names of the endpoint's known components."""
         return ()
 
     @checked()
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let the grantee invoke every component of the endpoint, those added later too, streaming included.
+        """Let the grantee invoke every component of the endpoint, including those added later, with or without streaming.
 
         Args:
             grantee: Principal that receives the permission: a role, a user, a function.
@@ -85,7 +85,7 @@ class InvocableEndpoint(EndpointMetricMethods, cdk.Resource):
         return self.grant_components(grantee, *self.component_names)
 
     def grant_components(self, grantee: iam.IGrantable, *names: str) -> iam.Grant:
-        """Let the grantee invoke components and adapters of the endpoint by their names or patterns of them, streaming included.
+        """Let the grantee invoke components and adapters of the endpoint by name or name pattern, with or without streaming.
 
         Args:
             grantee: Principal that receives the permission: a role, a user, a function.
@@ -95,7 +95,7 @@ class InvocableEndpoint(EndpointMetricMethods, cdk.Resource):
 
     @checked()
     def grant_describe(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let the grantee read status, configuration and instances of the endpoint; its components have a grant of their own.
+        """Let the grantee read status, configuration and instances of the endpoint; its components have their own grant.
 
         Args:
             grantee: Principal that receives the permission: a role, a user, a function.
@@ -104,7 +104,7 @@ class InvocableEndpoint(EndpointMetricMethods, cdk.Resource):
 
     @checked()
     def grant_bearer_token(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let the grantee use the OpenAI-compatible path with bearer tokens, on top of `grant_invoke`.
+        """Let the grantee use the OpenAI-compatible path with bearer tokens, in addition to `grant_invoke`.
 
         Args:
             grantee: Principal that receives the permission: a role, a user, a function.
@@ -113,7 +113,7 @@ class InvocableEndpoint(EndpointMetricMethods, cdk.Resource):
 
 
 class InvocableComponent(ComponentMetricMethods, Construct):
-    """A component that can be named, watched and invoked.
+    """A component that can be referenced, monitored and invoked.
 
     Args:
         scope: Parent.
@@ -126,7 +126,7 @@ class InvocableComponent(ComponentMetricMethods, Construct):
         component_name: Name of the component in SageMaker.
         endpoint_name: Name of its endpoint.
         component_arn: ARN of the inference component, as SageMaker writes it.
-        metrics: Metrics of the component, of each of its GPUs, and SGLang's own; those of the component are methods of the construct too.
+        metrics: Metrics of the component, of each of its GPUs, and of SGLang; those of the component are also methods of the construct.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class InvocableComponent(ComponentMetricMethods, Construct):
 
     @checked("{self.component_name}")
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let the grantee invoke this component, streaming included.
+        """Let the grantee invoke this component, with or without streaming.
 
         Args:
             grantee: Principal that receives the permission: a role, a user, a function.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class EndpointNetwork(NetworkIds):
-    """Subnets and security groups of an endpoint, by id or of a VPC."""
+    """Subnets and security groups of an endpoint, by id or from a VPC."""
 
     @classmethod
     @checked()
@@ -30,12 +30,12 @@ class EndpointNetwork(NetworkIds):
         subnets: ec2.SubnetSelection | None = None,
         security_groups: Sequence[ec2.ISecurityGroup] = (),
     ) -> EndpointNetwork:
-        """Take subnets of a VPC.
+        """Return subnets of a VPC as a network.
 
         Args:
             vpc: The VPC.
-            subnets: Which of its subnets; those without a route to the internet by default, or private ones if it has none of these.
-            security_groups: Up to five; one that the endpoint makes by default, which lets everything out and nothing in.
+            subnets: Selection of its subnets; by default those without a route to the internet, or private ones if there are none.
+            security_groups: Up to five; by default the endpoint creates one that allows all outbound and no inbound traffic.
 
         Raises:
             ConfigurationError: Fewer than two subnets were selected, or the VPC has none of that kind.
@@ -43,10 +43,10 @@ class EndpointNetwork(NetworkIds):
         return VpcNetwork.made_of(vpc, _subnet_ids(vpc, subnets), tuple(security_groups))
 
     def join(self, scope: Construct) -> EndpointNetwork:
-        """Return the network with security groups; one is created where none was given.
+        """Return the network with security groups; one is created if none was given.
 
         Args:
-            scope: What joins the network.
+            scope: Construct that joins the network.
         """
         del scope
         return self
@@ -55,7 +55,7 @@ class EndpointNetwork(NetworkIds):
         """Return the security groups as constructs.
 
         Args:
-            scope: What has joined the network, and parent of groups that are known by their ids.
+            scope: Construct that has joined the network, and parent of groups that are known by their ids.
         """
         from aws_cdk import aws_ec2 as ec2
 
@@ -64,27 +64,27 @@ class EndpointNetwork(NetworkIds):
 
 
 class VpcNetwork(EndpointNetwork):
-    """Subnets of a VPC; made by `EndpointNetwork.of`."""
+    """Subnets of a VPC; created by `EndpointNetwork.of`."""
 
     security_group_ids: Annotated[tuple[str, ...], Strict(False), Count(0, 5, "security groups")] = ()
-    """Up to five security groups; what joins makes its own by default."""
+    """Up to five security groups; by default the construct that joins creates one."""
 
     _vpc: Any = PrivateAttr(None)
     _groups: tuple[Any, ...] = PrivateAttr(())
 
     @classmethod
     def made_of(cls, vpc: ec2.IVpc, subnet_ids: tuple[str, ...], groups: tuple[ec2.ISecurityGroup, ...]) -> VpcNetwork:
-        """Return some subnets of a VPC with security groups, as constructs."""
+        """Return subnets of a VPC with security groups, as constructs."""
         ids = tuple(group.security_group_id for group in groups)
         network = cls(subnet_ids=subnet_ids, security_group_ids=ids)
         network._vpc, network._groups = vpc, groups
         return network
 
     def join(self, scope: Construct) -> EndpointNetwork:
-        """Return the network with security groups; one is created where none was given.
+        """Return the network with security groups; one is created if none was given.
 
         Args:
-            scope: What joins the network.
+            scope: Construct that joins the network.
         """
         from aws_cdk import aws_ec2 as ec2
 
@@ -97,14 +97,14 @@ class VpcNetwork(EndpointNetwork):
         """Return the security groups as constructs.
 
         Args:
-            scope: What has joined the network.
+            scope: Construct that has joined the network.
         """
         del scope
         return self._groups
 
 
 def chosen_network(network: EndpointNetwork | ec2.IVpc | None) -> EndpointNetwork | None:
-    """Return a network as it is, and a VPC as the network of its subnets."""
+    """Return a network unchanged, and a VPC as the network of its subnets."""
     return network if network is None or isinstance(network, EndpointNetwork) else EndpointNetwork.of(network)
 
 

@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointOptions:
-    """What an author chose for an endpoint.
+    """Options that an author chose for an endpoint.
 
     Attributes:
-        hosting: What of the endpoint decides how its components run: instances, image, Region, hours, rollout.
+        hosting: Settings of the endpoint that decide how its components run: instances, image, Region, hours, rollout.
         image: Serving container.
-        routing: How requests are spread over copies.
+        routing: How requests are distributed over copies.
         network: Subnets and security groups; None for SageMaker's own network.
-        network_isolation: Whether containers get neither network nor credentials.
-        inference_ami: AMI of the instances; the one that suits image and GPU if None.
+        network_isolation: Whether containers run without network access and credentials.
+        inference_ami: AMI of the instances; None for the one that suits image and GPU.
         log_options: Retention, key and removal of log groups.
-        metric_frequency_seconds: Seconds between two utilisation metrics.
-        alarms: Whom alarms notify; None if unspecified.
-        idle_alarm: When idle GPUs are worth an alarm.
+        metric_frequency_seconds: Interval at which utilisation metrics are published, in seconds.
+        alarms: Targets that alarms notify; None if unspecified.
+        idle_alarm: When idle GPUs raise an alarm.
         verification: What is compared with the specification after a deployment.
-        role: Execution role of the author's; a new one if None.
-        enrichment: Whether CloudWatch answers PromQL over SGLang's metrics (OTel enrichment of the account).
+        role: The author's own execution role; None for a new one.
+        enrichment: Whether CloudWatch answers PromQL queries over SGLang's metrics (OTel enrichment of the account).
     """
 
     hosting: Hosting

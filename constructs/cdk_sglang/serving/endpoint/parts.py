@@ -1,4 +1,4 @@
-"""What an endpoint is made of: role, image, configuration, logs, alarms, verification, and the endpoint itself."""
+"""Parts of an endpoint: role, image, configuration, logs, alarms, verification, and the endpoint resource itself."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class EndpointParts:
     Attributes:
         config: Configuration of the endpoint.
         resource: The endpoint.
-        idle_alarm: Alarm about idle GPUs.
+        idle_alarm: Alarm on idle GPUs.
         context: The endpoint as its components need it.
     """
 
@@ -70,7 +70,7 @@ def make_parts(
         options: What the author chose.
         arns: ARNs of the stack's account and Region.
         names: Names that the account and Region have already.
-        least_instances: Returns, when the app is synthesised, how many instances stay whatever the load.
+        least_instances: Returns, at synth, the number of instances that run regardless of load.
     """
     if options.network is not None:
         options = replace(options, network=options.network.join(endpoint))
@@ -152,8 +152,8 @@ def _make_resource(
         endpoint_name=endpoint.endpoint_name,
         endpoint_config_name=config.attr_endpoint_config_name,
         deployment_config=_deployment_config(endpoint, options, reader),
-        # Managed scaling has changed the instances since the last deployment; without this, UpdateEndpoint sets them back to
-        # InitialInstanceCount, and takes running copies away with them:
+        # Managed scaling may have changed the number of instances since the last deployment. Without this, UpdateEndpoint resets it to
+        # InitialInstanceCount, and removes running copies with the instances:
         # https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-scaling-update.html
         retain_all_variant_properties=True,
     )

@@ -1,4 +1,4 @@
-"""Routing as CloudFormation takes it."""
+"""Routing as a CloudFormation property."""
 
 from __future__ import annotations
 

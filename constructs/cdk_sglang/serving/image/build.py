@@ -1,4 +1,4 @@
-"""This project's serving image, built by CodeBuild when its content has changed. No Docker where the app is synthesised."""
+"""This project's serving image, built by CodeBuild when its content has changed. Synth needs no Docker."""
 
 from __future__ import annotations
 
@@ -63,15 +63,15 @@ echo "pushed $IMAGE:$IMAGE_TAG; what follows is its bill of materials"
 """
 """Builds and pushes the image, then its bill of materials.
 
-- With credentials for Docker Hub, every pull from there has them: of the base, of BuildKit where its mirror does not answer, and of the
-  generator of the bill of materials. Without them, Docker Hub limits the pulls of an address, which CodeBuild's builds share
+- Credentials for Docker Hub are used for every pull from there: the base, BuildKit if its mirror does not answer, and the generator of the
+  bill of materials. Without credentials, Docker Hub limits pulls per IP address, which CodeBuild's builds share
   (https://docs.docker.com/docker-hub/usage/pulls/, read 2026-11).
-- Answers of the AWS CLI are JSON: as text, it applies `--query` to each page, and prints a line for each
+- The AWS CLI returns JSON: with text output it applies `--query` to each page and prints one line per page
   (https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-filter.html, read 2026-11).
-- `--cache-from` the last image, whose layers carry their cache keys (`type=inline`): nothing else is stored for the cache, and a build
-  that changes Python files alone neither pulls nor pushes the 17 GB below them.
-- Docker's own media types, without attestations: they would turn the image into an index, which SageMaker's documentation does not
-  mention. The attestations (SPDX list of packages, provenance) are pushed beside it under `sbom-<tag>`.
+- `--cache-from` uses the last image, whose layers carry their cache keys (`type=inline`). Nothing else is stored for the cache, and a build
+  that changes only Python files neither pulls nor pushes the 17 GB below them.
+- The image has Docker's own media types and no attestations, which would turn it into an index; SageMaker's documentation does not
+  mention indexes. The attestations (SPDX list of packages, provenance) are pushed separately under `sbom-<tag>`.
 """
 
 _BUILDKIT: Final = (
@@ -79,7 +79,7 @@ _BUILDKIT: Final = (
 )
 """BuildKit 0.32.2 by the digest of its index, from a mirror in ECR Public (https://gallery.ecr.aws/vend/moby/buildkit, as in
 ika-rwth-aachen/docker-ros#42), else from Docker Hub, which has the same digest. More than five public repositories that pin moby/buildkit:v0.32.2
-agree on the digest (read 2026-12); whether the mirror keeps it was not seen."""
+agree on the digest (read 2026-12); whether the mirror keeps it was not verified."""
 
 _LOGIN: Final = "ecr:GetAuthorizationToken has no resource types"
 
@@ -90,8 +90,8 @@ class BuiltImage:
 
     Attributes:
         repository: Repository of the image.
-        digest: Digest of the image, known at deployment.
-        tag: Tag of the image, which names the content it was built from and never moves.
+        digest: Digest of the image, known only at deployment.
+        tag: Tag of the image, which identifies the content it was built from and never moves.
     """
 
     repository: ecr.IRepository
@@ -100,23 +100,23 @@ class BuiltImage:
 
 
 class ServingImageBuild(Construct):
-    """Builds the serving image while the stack is deployed, when no image of the same content is there.
+    """Builds the serving image during the deployment of the stack, unless an image with the same content exists.
 
-    It makes a CodeBuild project, which costs about $0.02 a minute while it builds and nothing otherwise. The repository keeps every
-    image it ever built: an endpoint, a rollback or an older endpoint config may use any of them, images share their large layers,
-    and no lifecycle rule can see who uses what. Deleting the stack keeps them as well.
+    It creates a CodeBuild project, which costs about $0.02 a minute while it builds and nothing otherwise. The repository keeps every
+    image that was ever built: an endpoint, a rollback or an older endpoint config may use any of them, images share their large layers,
+    and no lifecycle rule can tell which ones are in use. Deleting the stack keeps the images too.
 
     Args:
         scope: Parent.
         construct_id: Id, unique in the parent.
-        repository: Repository that the image is pushed to; make its tags immutable and its scan on push.
+        repository: Repository that the image is pushed to; make its tags immutable and enable scan on push.
         base: Base image.
         source: Folder with the Dockerfile; this project's own by default.
         compute_type: Build machine; 8 vCPUs and 128 GB of disk by default, enough for a base of 17 GB compressed.
-        wait: How long a deployment waits for the build; three hours by default, though CloudFormation's own limit is one.
+        wait: How long a deployment waits for the build; three hours by default, although CloudFormation's own limit is one hour.
         log_options: Retention, key and removal of the build's logs; those of `HelperFunctions` by default.
         docker_hub: Secret with credentials for Docker Hub, a JSON text with `username` and `password` (an access token); by default the build
-            pulls without, which Docker Hub limits.
+            pulls without credentials, which Docker Hub rate-limits.
 
     Attributes:
         image: The image that the build pushes.

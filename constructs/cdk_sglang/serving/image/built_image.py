@@ -1,4 +1,4 @@
-"""`ServingImage.from_build`: the image of a `ServingImageBuild` of the endpoint's stack."""
+"""`ServingImage.from_build`: the image of a `ServingImageBuild` in the endpoint's stack."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class BuildOrigin:
         self._docker_hub = docker_hub
 
     def region_problems(self, region: str) -> list[Problem]:
-        """Return why the base cannot be pulled in a Region; empty when it can."""
+        """Return why the base cannot be pulled in a Region; empty if it can."""
         return dlc_region_problems(region) if self._base.is_dlc else []
 
     def bind(self, scope: Construct, role: iam.IRole) -> str:
         """Let the role pull the image, and return its URI by digest."""
-        # Base and repository, not the content: new content must update the build, not replace it.
+        # The id depends on base and repository, not on the content: new content must update the build, not replace it.
         key = hashlib.sha256(f"{self._repository.node.path}\0{self._base.name}".encode()).hexdigest()[:8].upper()
         build = singleton(
             scope,

@@ -1,4 +1,4 @@
-"""The serving container of an endpoint: AWS's own, an image of the author's, or one that the deployment builds."""
+"""The serving container of an endpoint: AWS's own, the author's own image, or one that the deployment builds."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:  # loading a service's constructs takes time, and these are on
 
 
 class ServingImage:
-    """The container that serves; make one with a `from_*` method. Bound once per endpoint.
+    """The serving container; make one with a `from_*` method. It is bound once per endpoint.
 
     Args:
-        facts: What it was built for.
+        facts: Versions and GPU generations it was built for.
         origin: Registry that it is pulled from.
 
     Attributes:
-        facts: What it was built for.
+        facts: Versions and GPU generations it was built for.
     """
 
     def __init__(self, facts: ImageFacts, origin: ImageOrigin) -> None:
@@ -44,7 +44,8 @@ class ServingImage:
 
         Args:
             tag: Tag of AWS's image.
-            digest: "sha256:…" of the tag, which AWS moves when it rebuilds the image; by default what the tag is when an instance starts.
+            digest: "sha256:…" of the tag, because AWS moves tags when it rebuilds an image; by default each instance pulls the image that the
+                tag refers to when the instance starts.
 
         Raises:
             ConfigurationError: The digest has the wrong form.
@@ -64,16 +65,16 @@ class ServingImage:
         compute_capabilities: frozenset[str] | None = None,
         kind: Literal["dlc", "cdk-sglang"] = "cdk-sglang",
     ) -> ServingImage:
-        """An image in an ECR repository of yours.
+        """An image in your own ECR repository.
 
         Args:
             repository: The repository; the endpoint's role may pull from it.
-            digest: "sha256:…" of the image; a digest cannot move under a running endpoint, so prefer it.
-            tag: A tag, when there is no digest; exactly one of the two.
-            cuda: CUDA toolkit of the image, such as "12.8".
-            sglang_version: SGLang inside the image.
+            digest: "sha256:…" of the image; preferred, because a digest cannot change under a running endpoint.
+            tag: A tag, if there is no digest; exactly one of the two.
+            cuda: CUDA toolkit version of the image, such as "12.8".
+            sglang_version: SGLang version in the image.
             compute_capabilities: GPU generations it was compiled for; unknown by default, which skips that check.
-            kind: Whose entry script it has.
+            kind: Which entry script it has: AWS's or this project's.
 
         Raises:
             ConfigurationError: Not exactly one of digest and tag, or a value has the wrong form.
@@ -98,17 +99,17 @@ class ServingImage:
         log_options: LogOptions | None = None,
         docker_hub: secretsmanager.ISecret | None = None,
     ) -> ServingImage:
-        """This project's image, with SageMaker's adapter and session contract, built by CodeBuild during the deployment.
+        """This project's image, which supports SageMaker's adapters and sessions, built by CodeBuild during the deployment.
 
-        It is built when its content has changed and used by digest. Endpoints of one stack with the same repository share a build.
+        It is built only if its content has changed, and used by digest. Endpoints of one stack with the same repository share a build.
 
         Args:
-            repository: Where the image goes; make its tags immutable and its scan on push.
+            repository: Repository that the image is pushed to; make its tags immutable and enable scan on push.
             base: The image it is built on, such as `ContainerBase.upstream(digest="sha256:…")`.
             source: Folder with the Dockerfile; this project's own by default.
             log_options: Retention, key and removal of the build's logs; those of `HelperFunctions` by default.
             docker_hub: Secret with credentials for Docker Hub, a JSON text with `username` and `password` (an access token); by default the
-                build pulls without, which Docker Hub limits.
+                build pulls without credentials, which Docker Hub rate-limits.
         """
         from cdk_sglang.serving.image.built_image import BuildOrigin
 
@@ -120,7 +121,7 @@ class ServingImage:
         )
 
     def region_problems(self, region: str) -> list[Problem]:
-        """Return why the image cannot be pulled in a Region that is known at synth; empty when it can.
+        """Return why the image cannot be pulled in a Region that is known at synth; empty if it can.
 
         Args:
             region: Region of the stack.
@@ -131,7 +132,7 @@ class ServingImage:
         """Let the role pull the image, and return its URI.
 
         Args:
-            scope: Construct below which the image's resources are created.
+            scope: Construct in which the image's resources are created.
             role: Role that pulls the image.
         """
         return self._origin.bind(scope, role)

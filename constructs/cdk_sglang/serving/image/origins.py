@@ -1,4 +1,4 @@
-"""Origins of a serving image: AWS's registry, or an ECR repository of the author's."""
+"""Origins of a serving image: AWS's registry, or the author's own ECR repository."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # loading a service's constructs takes time, and these are on
 
 
 class ImageOrigin(Protocol):
-    """The place that an image is pulled from."""
+    """The registry that an image is pulled from."""
 
     def region_problems(self, region: str) -> list[Problem]:
         """Return why the image cannot be pulled in a Region that is known at synth."""
@@ -35,7 +35,7 @@ class DlcOrigin:
         self._reference = f":{tag.value}" if digest is None else f"@{digest}"
 
     def region_problems(self, region: str) -> list[Problem]:
-        """Return the problem of a Region that has no such registry."""
+        """Return a problem if the Region has no such registry."""
         return dlc_region_problems(region)
 
     def bind(self, scope: Construct, role: iam.IRole) -> str:
@@ -46,20 +46,20 @@ class DlcOrigin:
 
 
 class RepositoryOrigin:
-    """An image in an ECR repository of the author's."""
+    """An image in the author's own ECR repository."""
 
     def __init__(self, repository: ecr.IRepository, image: PulledImage) -> None:
         self._repository = repository
         self._image = image
 
     def region_problems(self, region: str) -> list[Problem]:  # noqa: ARG002  the image is where its author pushed it
-        """Return nothing: no Region is refused."""
+        """Return no problem: every Region is allowed."""
         return []
 
     def bind(self, scope: Construct, role: iam.IRole) -> str:
         """Let the role pull from the repository, and return the URI by digest or tag."""
         grant_pull(scope, role, self._repository.repository_arn)
-        # Not repository_uri_for_tag_or_digest: it takes a digest that is known at deployment for a tag.
+        # Not repository_uri_for_tag_or_digest: it mistakes a digest that is known only at deployment for a tag.
         if self._image.digest is not None:
             return self._repository.repository_uri_for_digest(self._image.digest)
         return self._repository.repository_uri_for_tag(self._image.tag)

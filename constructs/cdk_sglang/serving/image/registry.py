@@ -26,7 +26,7 @@ def grant_pull(scope: Construct, role: iam.IRole, repository_arn: str) -> None:
 
 
 def dlc_region_problems(region: str) -> list[Problem]:
-    """Return the problem of a Region that has none of AWS's deep learning containers; empty for all others."""
+    """Return a problem if AWS publishes no deep learning containers in a Region; empty otherwise."""
     if hardware.dlc_account(region) is not None:
         return []
     from aws_cdk import region_info
@@ -60,7 +60,7 @@ def base_reference(base: ContainerBase, stack: cdk.Stack) -> str:
 
 
 def _dlc_account(stack: cdk.Stack) -> str:
-    """Return the account of AWS's deep learning containers in a stack's Region, looked up at deployment where that is not known."""
+    """Return the account of AWS's deep learning containers in a stack's Region, looked up at deployment if the Region is unknown at synth."""
     known = hardware.dlc_account(stack.region)
     if known is not None:
         return known

@@ -1,1 +1,1 @@
-"""How updates reach instances and copies, and what rolls them back."""
+"""How updates reach instances and copies, and which alarms roll them back."""

@@ -1,4 +1,4 @@
-"""SageMaker reads the alarms of a rollout with the endpoint's role."""
+"""Permission for SageMaker to read the alarms of a rollout with the endpoint's role."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cdk_sglang.serving.shared.statements import allow_in_role
 
 
 class AlarmReader:
-    """Lets a role read alarms, once however many rollouts have some.
+    """Lets a role read alarms; the permission is added once, however many rollouts have alarms.
 
     Args:
         scope: The endpoint.

@@ -1,7 +1,7 @@
 """Render rollouts as properties of CloudFormation resources.
 
-A policy belongs to updates: `CreateInferenceComponent` does not take one (botocore 1.44.5), and CloudFormation, which shows the
-property for both, sends it with updates alone. Its alarms exist from the first deployment on, since the first update needs them.
+A policy applies only to updates: `CreateInferenceComponent` does not accept one (botocore 1.44.5), and CloudFormation, which offers the
+property for both, sends it only with updates. Its alarms exist from the first deployment on, because the first update needs them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Create the alarms that SageMaker watches while it rolls out an update, and by which it rolls the update back."""
+"""The alarms that SageMaker watches while it rolls out an update, and that make it roll the update back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Rule(NamedTuple):
     metric: str
     statistic: str
     scale: int
-    """Units of the metric in one unit of the threshold."""
+    """Number of units of the metric in one unit of the threshold."""
     meaning: str
 
 
@@ -49,7 +49,7 @@ _RULES: Final = {
     ),
 }
 ROLLBACK_ALARM_IDS: Final = frozenset(rule.construct_id for rule in _RULES.values())
-"""Ids of the alarms in their endpoint or component; four, of the ten that SageMaker takes (botocore 1.44.5, AlarmList)."""
+"""Ids of the alarms in their endpoint or component: four of the ten that SageMaker allows (botocore 1.44.5, AlarmList)."""
 
 
 def make_rollback_alarms(
@@ -66,9 +66,9 @@ def make_rollback_alarms(
     Args:
         scope: Endpoint or component.
         alarms: Rules and thresholds.
-        choice: Whom the alarms notify besides SageMaker.
-        subject: What is updated, for the descriptions of the alarms.
-        dimensions: Dimensions of the metrics of what is updated.
+        choice: Targets that the alarms notify, in addition to SageMaker.
+        subject: The updated endpoint or component, for the descriptions of the alarms.
+        dimensions: Dimensions of the metrics of the updated endpoint or component.
         may_be_zero: Whether the component may have zero copies, or the endpoint zero instances.
     """
     from cdk_sglang.serving.alarms.alarms import make_alarm

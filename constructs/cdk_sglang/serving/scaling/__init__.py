@@ -1,1 +1,1 @@
-"""What changes the number of copies: load and schedules."""
+"""Scaling of the number of copies by load and schedules."""

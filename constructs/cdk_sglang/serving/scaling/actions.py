@@ -1,4 +1,4 @@
-"""Scheduled actions of Application Auto Scaling that keep the bounds of a component's windows."""
+"""Scheduled actions of Application Auto Scaling that apply the bounds of a component's windows."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from cdk_sglang.spec.schedules import DAY_MINUTES, DAYS, WEEK_MINUTES, Bounds, Window
 
 _Span = tuple[int, int, Bounds]
-"""First minute of the week, the minute after the last, and the bounds between them."""
+"""First minute of the week, the minute after the last one, and the bounds between them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Action:
-    """One scheduled action of Application Auto Scaling: the bounds from one moment on.
+    """One scheduled action of Application Auto Scaling: the bounds that apply from one moment on.
 
     Args:
-        name: Unique on its target.
+        name: Name, unique on its target.
         schedule: `cron(...)` or `at(...)`, in the time zone of the windows.
-        bounds: Fewest and most copies.
+        bounds: Minimum and maximum number of copies.
     """
 
     name: str
@@ -28,14 +28,14 @@ class Action:
 
 
 def actions(windows: Iterable[Window], own: Bounds) -> list[Action]:
-    """Return the moments at which bounds change.
+    """Return the actions at all moments at which bounds change.
 
-    Each moment has one action: where one window ends and another begins, only the bounds of the second are set, so that nothing depends on the
+    Each moment has one action: if one window ends when another begins, only the bounds of the second are set, so that nothing depends on the
     order in which two actions of the same minute run.
 
     Args:
         windows: The windows, none of which overlap.
-        own: The component's bounds outside all windows.
+        own: The component's bounds outside of its windows.
     """
     windows = list(windows)
     spans = [(*span, window.bounds(own)) for window in windows if window.is_weekly for span in window.minutes()]

@@ -1,4 +1,4 @@
-"""Application Auto Scaling of one component: its target with schedules, its policy, and what wakes it from zero.
+"""Application Auto Scaling of one component: its target with schedules, its policy, and the alarm and policy that wake it from zero.
 
 The target has no role: Application Auto Scaling uses its service-linked role for SageMaker
 (https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-service-linked-roles.html, read 2026-11).
@@ -25,19 +25,19 @@ _DIMENSION: Final = "sagemaker:inference-component:DesiredCopyCount"
 _NAMESPACE: Final = "sagemaker"
 _CONCURRENCY: Final = "SageMakerInferenceComponentConcurrentRequestsPerCopyHighResolution"
 _INVOCATIONS: Final = "SageMakerInferenceComponentInvocationsPerCopy"
-"""https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-add-code-define.html (read 2026-11)."""
+"""Predefined metric: https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-add-code-define.html (read 2026-11)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScaledComponent:
-    """An inference component, as far as its scaling needs it.
+    """The part of an inference component that its scaling needs.
 
     Args:
         scope: Parent of the scaling resources.
         name: Name of the inference component.
         resource: The component's resource, which must exist before its scaling target.
         instances: Instance types of its endpoint.
-        weights_bytes: Size of the model, where known: how long a copy takes to start follows from it.
+        weights_bytes: Size of the model if known; it determines how long a copy takes to start.
     """
 
     scope: Construct
@@ -50,12 +50,12 @@ class ScaledComponent:
 def make_scaling(
     component: ScaledComponent, scaling: ComponentScaling, *, concurrency: float | None
 ) -> list[cdk.CfnResource]:
-    """Create target, policy and, where copies can be at zero, the alarm and policy that wake the component.
+    """Create target, policy and, if there may be zero copies, the alarm and policy that wake the component.
 
     Args:
         component: The component whose copies are scaled.
         scaling: Bounds, target and schedules.
-        concurrency: Requests in flight per copy, where the target is `Concurrency`.
+        concurrency: Requests in flight per copy, if the target is `Concurrency`.
 
     Returns:
         The resources, in the order of their creation.
@@ -161,7 +161,7 @@ def _queries(
 
 
 def _wake(component: ScaledComponent, target: cdk.CfnResource, *, after_seconds: int) -> list[cdk.CfnResource]:
-    """Create the policy and the alarm that start the first copy: target tracking cannot, since zero copies have no concurrency to measure."""
+    """Create the policy and the alarm that start the first copy: target tracking cannot, because zero copies have no concurrency to measure."""
     cfn = autoscaling.CfnScalingPolicy
     policy = autoscaling.CfnScalingPolicy(
         component.scope,

@@ -1,1 +1,1 @@
-"""What constructs of several nouns use: names, ARNs, permissions, logs, functions."""
+"""Code that several groups of constructs share: names, ARNs, permissions, logs, functions."""

@@ -11,7 +11,7 @@ from constructs import Construct
 from cdk_sglang.serving.shared.acknowledge import acknowledge_all, in_packs
 
 _KEEP: Final = cdk.Duration.days(400)
-"""Thirteen months: a year, and the month in which somebody asks."""
+"""Thirteen months: a year, and one more month in which somebody may need them."""
 _LOGS_USE_SSE_S3: Final = (
     "S3 delivers access logs under SSE-S3: "
     "https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html"
@@ -19,11 +19,11 @@ _LOGS_USE_SSE_S3: Final = (
 
 
 def make_access_logs(scope: Construct, construct_id: str, *, removal: cdk.RemovalPolicy) -> s3.Bucket:
-    """Create the bucket; who may deliver to it follows from the buckets that name it.
+    """Create the bucket; the buckets that name it determine who may deliver to it.
 
     Args:
         scope: Parent.
-        construct_id: Id within it.
+        construct_id: Id, unique in the parent.
         removal: Whether the logs outlive the stack.
     """
     bucket = s3.Bucket(

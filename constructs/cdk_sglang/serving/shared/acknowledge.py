@@ -1,6 +1,6 @@
-"""Acknowledged findings of rule packs, each beside its resource with a reason.
+"""Acknowledged findings of rule packs, each next to its resource and with a reason.
 
-The ids are cdk-nag's; acknowledging is part of aws-cdk-lib, so the library works without cdk-nag.
+The ids are those of cdk-nag. Acknowledging is a feature of aws-cdk-lib, so the library works without cdk-nag.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def acknowledge(construct: IConstruct, findings: Iterable[str], reason: str) -> 
 
 
 def acknowledge_all(construct: IConstruct, *accepted: Accepted) -> None:
-    """Accept findings on a construct and its children, each group with its own reason, in one question to CDK."""
+    """Accept findings on a construct and its children, each group with its own reason, in one call to CDK."""
     every = [cdk.Acknowledgment(id=finding, reason=reason) for findings, reason in accepted for finding in findings]
     if every:
         cdk.Validations.of(construct).acknowledge(*every)
@@ -41,7 +41,7 @@ def in_packs(rule: str) -> list[str]:
 
 
 def inline_policy() -> Accepted:
-    """Return, for `acknowledge_all` on a role, that its own policy is inline."""
+    """Return the finding that a role's own policy is inline, for `acknowledge_all` on the role."""
     return in_packs("IAMNoInlinePolicy"), _INLINE_REASON
 
 
@@ -51,8 +51,8 @@ def acknowledge_inline_policy(role: IConstruct) -> None:
 
 
 def wildcards(scope: Construct, resources: Sequence[str], reason: str) -> Accepted:
-    """Return, for `acknowledge_all`, ARNs that end in a wildcard: one finding each, since that is how they are reported."""
-    if not any("${Token[" in arn for arn in resources):  # CDK need not be asked
+    """Return the findings about ARNs that end in a wildcard, for `acknowledge_all`: one per ARN, as they are reported."""
+    if not any("${Token[" in arn for arn in resources):  # no call to CDK is needed
         return [wildcard_finding(arn) for arn in resources], reason
     return [wildcard_finding(shown(arn)) for arn in cdk.Stack.of(scope).resolve(list(resources))], reason
 
@@ -63,12 +63,12 @@ def acknowledge_wildcards(scope: Construct, role: IConstruct, resources: Sequenc
 
 
 def wildcard_finding(arn: str) -> str:
-    """Return the id of the finding about an ARN with a wildcard, given as cdk-nag writes it."""
+    """Return the id of the finding about an ARN with a wildcard; the ARN must be in cdk-nag's notation."""
     return f"AwsSolutions-IAM5[Resource::{arn}]"
 
 
 def shown(value: Any) -> str:
-    """Write a CloudFormation value as cdk-nag writes it: `<LogicalId.Attribute>` for what is known at deployment."""
+    """Return a CloudFormation value in cdk-nag's notation: `<LogicalId.Attribute>` for values that are known only at deployment."""
     if isinstance(value, str):
         return value
     match value:

@@ -1,4 +1,4 @@
-"""Jobs of a deployment that take longer than CloudFormation waits: a CodeBuild build, and a chain of resources that wait for it."""
+"""Jobs of a deployment that take longer than CloudFormation's time-out: a CodeBuild build, and a chain of resources that wait for it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from cdk_sglang.serving.shared.singletons import singleton
 
 _ID: Final = "CdkSglangBuildJobs"
 _STAGE: Final = cdk.Duration.minutes(50)
-"""What one resource of the chain waits. CloudFormation allows it 3,600 s and CDK's provider framework as much
+"""Time for which one resource of the chain waits. CloudFormation and CDK's provider framework both allow 3,600 s
 (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-cloudformation-customresource.html)."""
 _PROVIDER_TIMEOUT: Final = cdk.Duration.minutes(58)
 _TIMEOUT: Final = cdk.Duration.minutes(4)
-"""A minute of work, and two until a permission that the deployment has just given is known."""
+"""Allows a minute of work, and two until a permission that the deployment has just added takes effect."""
 _ASK_EVERY: Final = cdk.Duration.seconds(30)
 _STREAM: Final = "streams of the build project's own log group; CodeBuild chooses their names"
 _WAITER_INVOKES: Final = "the waiter may invoke any version of the framework's own two functions"
@@ -36,7 +36,7 @@ _WAITER_INVOKES: Final = "the waiter may invoke any version of the framework's o
 
 @dataclass(frozen=True, kw_only=True)
 class ImageResult:
-    """A job that leaves an image in a repository."""
+    """Result of a job that pushes an image to a repository."""
 
     repository_name: str
     repository_arn: str
@@ -45,7 +45,7 @@ class ImageResult:
 
 @dataclass(frozen=True, kw_only=True)
 class ManifestResult:
-    """A job that leaves a manifest in a bucket, written last."""
+    """Result of a job that writes a manifest to a bucket as its last step."""
 
     bucket_name: str
     manifest: str
@@ -54,7 +54,7 @@ class ManifestResult:
 
 
 class BuildJobs(Construct):
-    """The functions that start builds and wait for them: one pair in a stack, whoever needs a build there."""
+    """The functions that start builds and wait for them: one pair per stack, shared by everything that needs a build."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
@@ -118,7 +118,7 @@ class BuildJobs(Construct):
             self._allow(function, permissions.READ_WEIGHTS, [files])
             self._allow(
                 function,
-                permissions.LIST_WEIGHTS,  # without it, a manifest that is missing looks like one that is forbidden
+                permissions.LIST_WEIGHTS,  # without it, a missing manifest looks like a forbidden one
                 [bucket_arn],
                 conditions={"StringLike": {"s3:prefix": [f"{prefix}*"]}},
             )
@@ -141,15 +141,15 @@ class BuildJobs(Construct):
         source: str | None = None,
         variables: Mapping[str, str] | None = None,
     ) -> cdk.CustomResource:
-        """Have a result made, and return the resource after which it is there.
+        """Build a result, and return the resource after which it exists.
 
         Args:
             scope: Parent of the resources.
-            construct_id: Begins their ids.
-            name: What is made, for messages.
-            project: The project that makes it.
-            fingerprint: Of everything the result depends on.
-            result: By what it is recognised.
+            construct_id: Prefix of their ids.
+            name: Name of the result, for messages.
+            project: The project that builds it.
+            fingerprint: Digest of everything that the result depends on.
+            result: How the functions recognise the result.
             timeout: How long a deployment waits, rounded up to stages of 50 minutes.
             source: Location of the project's source for this build; the project's own by default.
             variables: Environment variables of the build; never secrets.

@@ -1,4 +1,4 @@
-"""A CodeBuild project with a role of its own that may do no more than its build needs."""
+"""A CodeBuild project with its own role, which has only the permissions that the build needs."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ class BuildProject(Construct):
     Args:
         scope: Parent.
         construct_id: Id, unique in the parent.
-        description: What it builds, for whoever finds it in the console.
-        source: Files it works on.
-        commands: What it runs, in bash; a failing command ends the build.
+        description: What it builds, shown in the console.
+        source: Files that it works on.
+        commands: Commands that it runs, in bash; a failing command ends the build.
         variables: Environment variables of every build; never secrets.
-        statements: What its role may do besides logging and reading the source.
-        compute_type: The machine.
+        statements: Permissions of its role, in addition to logging and reading the source.
+        compute_type: Type of the build machine.
         docker: Whether it needs a Docker daemon.
-        timeout: After which CodeBuild ends a build; 5 minutes to 36 hours.
-        log_options: What becomes of its logs.
+        timeout: Time after which CodeBuild ends a build; 5 minutes to 36 hours.
+        log_options: Retention, key and removal of its logs.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class BuildProject(Construct):
             ),
             timeout_in_minutes=timeout.to_minutes(),
         )
-        # Without its policy in place, a build that starts at once may not read its source.
+        # Until its policy is in place, a build that starts at once may not read its source.
         self.resource.node.add_dependency(self.role)
         self.project_name: str = self.resource.ref
         self.project_arn: str = self.resource.attr_arn

@@ -1,4 +1,4 @@
-"""Functions that answer CloudFormation's requests for custom resources, by themselves or behind CDK's provider framework (docs/adr/0045)."""
+"""Functions that answer CloudFormation's requests for custom resources, directly or behind CDK's provider framework (docs/adr/0045)."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from cdk_sglang.serving.shared.trust import trust_account_alone
 
 _PROVIDER: Final = "Provider"
 _ON_EVENT: Final = "framework-onEvent"
-"""Ids of what CloudFormation calls, those of CDK's provider framework also where the function answers by itself: CloudFormation refuses another
-`ServiceToken` for a resource that exists (https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/802, read 2026-12), and
+"""Ids of the functions that CloudFormation calls. Functions that answer directly have the id of CDK's provider framework too: CloudFormation refuses
+another `ServiceToken` for an existing resource (https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/802, read 2026-12), and
 endpoints were deployed with the framework."""
 
 _VERSIONS: Final = "CDK's provider framework may invoke any version of the one function it is made for"
@@ -55,18 +55,18 @@ def make_answering_function(
     wildcards: Sequence[str] = (),
     wildcard_reason: str = "",
 ) -> lambda_.Function:
-    """Create a function out of `_runtime/<source>` whose entry `answer` answers CloudFormation by itself; its ARN is the service token.
+    """Create a function from `_runtime/<source>` whose entry `answer` answers CloudFormation directly; its ARN is the service token.
 
     Args:
         scope: Parent.
-        construct_id: Begins the ids of its role and its log group.
+        construct_id: Prefix of the ids of its role and its log group.
         source: Folder under `_runtime`.
-        description: What it does, for whoever finds it in the console.
-        timeout: Of one invocation.
-        log_options: What becomes of its logs.
-        statements: What its role may do besides logging.
+        description: What it does, shown in the console.
+        timeout: Time-out of one invocation.
+        log_options: Retention, key and removal of its logs.
+        statements: Permissions of its role, in addition to logging.
         wildcards: Resources in them that end in a wildcard.
-        wildcard_reason: Why they do.
+        wildcard_reason: Reason for the wildcards.
     """
     group = make_log_group(scope, f"{construct_id}Logs", log_options)
     role = make_role(scope, f"{construct_id}Role", description=description, group=group, statements=statements)
@@ -85,9 +85,9 @@ def make_answering_function(
 
 
 def let_invoke_itself(scope: Construct, construct_id: str, function: lambda_.Function) -> iam.Policy:
-    """Let a function go on in another invocation of itself; return the policy, which what the function answers depends on.
+    """Let a function continue in another invocation of itself; return the policy, which the function's custom resources must depend on.
 
-    A policy beside the role: in the role, it would wait for the function, which waits for the role.
+    The policy is separate from the role: in the role, it would depend on the function, which depends on the role.
     """
     role = function.role
     assert role is not None
@@ -107,7 +107,7 @@ def make_provider(
     total_timeout: cdk.Duration,
     log_options: LogOptions,
 ) -> custom_resources.Provider:
-    """Create CDK's provider framework around a function that begins, and one that is asked until what was begun is done."""
+    """Create CDK's provider framework around a function that starts a job, and one that is polled until the job is complete."""
     group = make_log_group(scope, f"{construct_id}Logs", log_options)
     handlers = (on_event, is_complete)
     versions = accepted_wildcards(scope, [f"{handler.function_arn}:*" for handler in handlers], _VERSIONS)
@@ -132,7 +132,7 @@ def make_provider(
         is_complete_handler=is_complete,
         query_interval=query_interval,
         total_timeout=total_timeout,
-        # What CDK adds to the roles is in them already, where it takes no policy beside each.
+        # The roles already contain the permissions that CDK adds, so that these need no separate policies.
         framework_on_event_role=roles["OnEvent"].without_policy_updates(),
         framework_complete_and_timeout_role=roles["IsComplete"].without_policy_updates(),
         log_group=group,
@@ -155,7 +155,7 @@ def make_provider(
 
 
 def _call(handler: lambda_.IFunction) -> list[iam.PolicyStatement]:
-    """Return what CDK's provider framework may do with a function that it calls, as `Provider` would allow it."""
+    """Return the permissions of CDK's provider framework on a function that it calls, as `Provider` would add them."""
     arn = handler.function_arn
     return [
         iam.PolicyStatement(actions=list(permissions.INVOKE_FUNCTION), resources=[arn, f"{arn}:*"]),

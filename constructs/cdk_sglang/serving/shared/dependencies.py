@@ -1,4 +1,4 @@
-"""Dependencies that are complete when the app is synthesised, as CDK's dependables."""
+"""Dependencies that are determined at synth, as CDK's dependables."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class _Roots(Dependable):
 
 
 def lazy_dependency(roots: Callable[[], list[IConstruct]]) -> IDependable:
-    """Return something to depend on, whose constructs a function returns at synth."""
+    """Return a dependable whose constructs a function returns at synth."""
     group = DependencyGroup()
     Dependable.implement(group, _Roots(roots))
     return group
 
 
 def stand_for(construct: Construct, roots: Callable[[], list[IConstruct]]) -> None:
-    """Have who depends on a construct wait for the constructs that a function returns at synth, instead of the construct alone."""
+    """Make dependents of a construct wait for the constructs that a function returns at synth, instead of only for the construct itself."""
     Dependable.implement(construct, _Roots(roots))

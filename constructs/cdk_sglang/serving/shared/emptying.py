@@ -1,4 +1,4 @@
-"""Buckets that go with their stack: CloudFormation deletes none that holds an object, so they are emptied first."""
+"""Buckets that are deleted with their stack: CloudFormation cannot delete a bucket with objects, so they are emptied first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cdk_sglang.serving.shared.own_policy import give
 from cdk_sglang.serving.shared.singletons import singleton
 
 TAG: Final = "cdk-sglang:empty-on-delete"
-"""As in _runtime/emptying/logic.py."""
+"""Same value as in _runtime/emptying/logic.py."""
 
 _ID: Final = "CdkSglangEmptying"
 _TIMEOUT: Final = cdk.Duration.minutes(15)
@@ -26,10 +26,10 @@ _ALL: Final = "all objects of a bucket whose data are to go with the stack"
 
 
 class BucketEmptying(Construct):
-    """The function that empties buckets before CloudFormation deletes them: one in a stack, for all its buckets.
+    """The function that empties buckets before CloudFormation deletes them: one per stack, for all its buckets.
 
-    A bucket is emptied when its stack is deleted, and when the first deployment of the stack is rolled back; never by an update, such as one
-    that keeps the data from now on, and never without the tag that says so.
+    A bucket is emptied when its stack is deleted, and when the first deployment of the stack is rolled back. It is never emptied by an update,
+    such as one that keeps the data from now on, and never without the tag that permits it.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, log_options: LogOptions) -> None:
@@ -57,7 +57,7 @@ class BucketEmptying(Construct):
         )
 
     def empty(self, bucket: s3.Bucket) -> None:
-        """Have a bucket emptied before it is deleted.
+        """Empty a bucket before it is deleted.
 
         Args:
             bucket: A bucket of the stack, whose removal policy is DESTROY.
@@ -76,6 +76,6 @@ class BucketEmptying(Construct):
             service_timeout=_SERVICE_TIMEOUT,
             properties={"Bucket": bucket.bucket_name, "Arn": bucket.bucket_arn},
         )
-        resource.node.add_dependency(role)  # which must still be there when the stack is deleted
-        if bucket.policy is not None:  # the bucket is closed by a statement in it
+        resource.node.add_dependency(role)  # which must still exist when the stack is deleted
+        if bucket.policy is not None:  # the function closes the bucket with a statement in it
             resource.node.add_dependency(bucket.policy)

@@ -1,4 +1,4 @@
-"""The one place that says what becomes of the logs of the library's shared functions, and which network functions join."""
+"""Settings for the library's shared functions: retention, key and removal of their logs, and the network that functions join."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class FunctionNetwork:
 
     Attributes:
         vpc: The VPC.
-        subnets: Which of its subnets; those with a way out by default.
+        subnets: Selection of its subnets; those with outbound access by default.
         groups: Their security groups.
     """
 
@@ -48,11 +48,12 @@ class _Settings:
 class HelperFunctions(Construct):
     """Settings of the library's own Lambda functions in a stack, or in all stacks of a stage or an app.
 
-    Endpoints of a stack share functions that check weights, read live copies and verify deployments. Their logs are kept as this construct
-    says, whatever the endpoints say of their own; without it for 30 days, beyond the stack, encrypted by CloudWatch Logs itself. With `vpc`,
-    every function of the library there joins it, those of single endpoints and those that start builds included; builds do not.
+    Endpoints of a stack share functions that check weights, read the number of live copies and verify deployments. This construct sets the
+    retention, key and removal of their logs, independently of the endpoints' own settings. Without it, logs are kept for 30 days, outlive the
+    stack, and are encrypted by CloudWatch Logs itself. With `vpc`, every function of the library in the scope joins the VPC, including those of
+    single endpoints and those that start builds; builds do not.
 
-    Create it before the first endpoint. The one nearest to a stack counts.
+    Create it before the first endpoint. For each stack, the one in its nearest scope applies.
 
     Example:
         ```python
@@ -60,18 +61,19 @@ class HelperFunctions(Construct):
         ```
 
     Args:
-        scope: The stack, stage or app whose functions are meant.
+        scope: The stack, stage or app that the settings apply to.
         construct_id: Id, unique in the parent.
-        log_retention_days: 30 by default; one of the values CloudWatch Logs allows, as a number or as CDK names it.
+        log_retention_days: 30 by default; one of the values that CloudWatch Logs allows, as a number or as CDK's enum.
         log_key: KMS key of the log groups; CloudWatch's own encryption by default.
-        log_removal: Logs outlive the stack by default.
-        vpc: VPC that the functions join; none by default. They need a way to AWS's APIs there: a NAT gateway, or interface endpoints of Lambda,
-            SageMaker's API and runtime, Application Auto Scaling, CodeBuild and Step Functions where something is built, and S3's gateway.
-        vpc_subnets: Which of its subnets; private ones with a way out by default.
-        security_groups: Security groups of the functions; one that this construct makes by default, which lets everything out and nothing in.
+        log_removal: Removal policy of the logs; they outlive the stack by default.
+        vpc: VPC that the functions join; none by default. In it they need access to AWS's APIs: a NAT gateway, or interface endpoints for Lambda,
+            SageMaker's API and runtime, Application Auto Scaling, CodeBuild and Step Functions (if anything is built), and a gateway endpoint
+            for S3.
+        vpc_subnets: Selection of its subnets; private ones with outbound access by default.
+        security_groups: Security groups of the functions; by default this construct creates one that allows all outbound and no inbound traffic.
 
     Raises:
-        ConfigurationError: It comes too late or twice, or `vpc` is missing; with every problem, before any resource exists.
+        ConfigurationError: It is created too late or twice, or `vpc` is missing; lists every problem, before any resource exists.
     """
 
     @checked("{construct_id}")
@@ -118,10 +120,10 @@ class HelperFunctions(Construct):
 
     @property
     def connections(self) -> ec2.Connections:
-        """What the functions may connect to, and who to them.
+        """Network connections of the functions.
 
         Raises:
-            ConfigurationError: The functions join no VPC.
+            ConfigurationError: The functions do not join a VPC.
         """
         if not self._groups:
             raise ConfigurationError([Problem(f"{self.node.id}.vpc", "missing: the functions join no VPC; give one")])
@@ -129,19 +131,19 @@ class HelperFunctions(Construct):
 
 
 def shared_log_options(scope: IConstruct) -> LogOptions:
-    """Return what becomes of the logs of the functions that a stack's endpoints share."""
+    """Return retention, key and removal of the logs of the functions that a stack's endpoints share."""
     settings = _nearest(scope)
     return _DEFAULT if settings is None else settings.log_options
 
 
 def function_network(scope: IConstruct) -> FunctionNetwork | None:
-    """Return the network that functions join; None if they join none."""
+    """Return the network that functions join; None if there is none."""
     settings = _nearest(scope)
     return None if settings is None else settings.network
 
 
 def warn_of_shared_logs(endpoint: Construct, log_options: LogOptions) -> None:
-    """Warn if an endpoint's logs have a key and those of the functions that it shares have none."""
+    """Warn if an endpoint's logs have a key but the logs of the shared functions have none."""
     if log_options.key is None:
         return
     stated = _app_of(endpoint).stated
@@ -154,7 +156,7 @@ def warn_of_shared_logs(endpoint: Construct, log_options: LogOptions) -> None:
 
 
 class _App:
-    """What an app has stated by the path of stack, stage or app, and the stacks that have functions already."""
+    """The settings of an app by the path of stack, stage or app, and the stacks that already have functions."""
 
     def __init__(self) -> None:
         self.stated: dict[str, _Settings] = {}

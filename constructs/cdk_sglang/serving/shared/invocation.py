@@ -15,18 +15,18 @@ from cdk_sglang.serving.shared.tokens import is_token
 
 
 def grant(grantee: iam.IGrantable, actions: Sequence[str], resource_arns: Sequence[str]) -> iam.Grant:
-    """Let a grantee do something with resources.
+    """Allow a grantee to perform actions on resources.
 
     Args:
         grantee: User, role or other principal.
-        actions: What the grantee may do.
-        resource_arns: With what.
+        actions: Actions that the grantee may perform.
+        resource_arns: ARNs of the resources.
     """
     return iam.Grant.add_to_principal(grantee=grantee, actions=list(actions), resource_arns=list(resource_arns))
 
 
 def grant_invoke(grantee: iam.IGrantable, arns: SageMakerArns, endpoint_name: str, *names: str) -> iam.Grant:
-    """Let a grantee invoke components and adapters, streaming included.
+    """Let a grantee invoke components and adapters, with or without streaming.
 
     Args:
         grantee: User, role or other principal.
@@ -43,7 +43,7 @@ def grant_invoke(grantee: iam.IGrantable, arns: SageMakerArns, endpoint_name: st
 
 
 def _warn_of_another_account(grantee: iam.IGrantable, arns: SageMakerArns, endpoint_name: str) -> None:
-    """Warn that an invocation from another account does not arrive: SageMaker looks for the endpoint in the caller's own."""
+    """Warn that an invocation from another account fails: SageMaker looks for the endpoint in the caller's own account."""
     principal, here = grantee.grant_principal, arns.account
     account = principal.principal_account
     if account is None or here is None or is_token(account) or account == here:

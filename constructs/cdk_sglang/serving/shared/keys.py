@@ -1,4 +1,4 @@
-"""Use of KMS keys: by a role, and through the one service that holds what the key encrypts."""
+"""Use of KMS keys by a role, through the one service that stores the encrypted data."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def only_through(stack: cdk.Stack, service: Service) -> dict[str, dict[str, str]
 def use_key(stack: cdk.Stack, key_arn: str, actions: Sequence[str], *, through: Service) -> iam.PolicyStatement:
     """Return the statement that lets a role use a key through one service of the stack's Region.
 
-    Key policies of other accounts, and of keys that another stack made, must allow the role too
+    The policies of keys in other accounts, and of keys that another stack created, must also allow the role
     (https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-modifying-external-accounts.html, read 2026-11).
 
     Args:
         stack: Stack of the role.
         key_arn: ARN of the key.
         actions: Actions on it, such as `permissions.DECRYPT`.
-        through: Service that holds what the key encrypts.
+        through: Service that stores the data that the key encrypts.
     """
     return iam.PolicyStatement(actions=list(actions), resources=[key_arn], conditions=only_through(stack, through))
 
@@ -49,13 +49,13 @@ def grant_secret(
 ) -> None:
     """Let a role read a secret, with the key that encrypts it.
 
-    `ISecret.grant_read` leaves the key to its own policy, which CDK cannot change where another stack has made the key.
+    `ISecret.grant_read` leaves the permission to the key's own policy, which CDK cannot change if another stack created the key.
 
     Args:
         stack: Stack of the role.
         secret: The secret.
         role: The role.
-        key_arn: ARN of its key where the secret does not know it; Secrets Manager's own by default.
+        key_arn: ARN of its key, if the secret construct does not know it; Secrets Manager's own by default.
     """
     secret.grant_read(role)
     key = secret.encryption_key

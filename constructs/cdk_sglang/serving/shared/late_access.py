@@ -1,6 +1,6 @@
-"""Rights of a role on resources by their names, where the names are known only when the app is synthesised.
+"""Permissions of a role on resources by name, if the names are known only at synth.
 
-By name, and not by what names begin with: what is named `prod-chat-*` may be the endpoint's `prod-chat-eu` too.
+Permissions use full names, not prefixes: `prod-chat-*` would also match resources of the endpoint `prod-chat-eu`.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from cdk_sglang.serving.shared.acknowledge import acknowledge_wildcards
 from cdk_sglang.serving.shared.own_policy import give
 
 _ARNS_PER_STATEMENT: Final = 40
-"""Keeps a statement well below the 6,144 characters of a managed policy, into which CDK moves what is too much for an inline one
+"""Keeps a statement well below the 6,144 characters of a managed policy, into which CDK moves what exceeds an inline policy
 (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html, read 2026-11)."""
 
 _BEFORE_THE_ROLES_OWN: Final = 100
-"""CDK's priority of aspects that change things is 200; lower comes first."""
+"""CDK's priority of mutating aspects is 200; lower priorities run first."""
 
 
 class LateAccess:
-    """Some actions of one role: their resources are collected, and written into its policy when the app is synthesised.
+    """Actions that one role may perform: their resources are collected, and written into its policy at synth.
 
     Args:
         role: The role.
-        actions: What it may do with each resource.
-        reason: Why ARNs of the resources end in a wildcard, where they do.
+        actions: Actions that it may perform on each resource.
+        reason: Reason for ARNs of the resources that end in a wildcard.
     """
 
     def __init__(self, role: iam.IRole, actions: Sequence[str], *, reason: str = "") -> None:
@@ -39,7 +39,7 @@ class LateAccess:
         self._reason = reason
         self._sources: list[Callable[[], Sequence[str]]] = []
         self._written: set[str] = set()
-        # Before the role's own aspect, which moves what is too much for an inline policy into managed ones.
+        # Before the role's own aspect, which moves what exceeds an inline policy into managed ones.
         cdk.Aspects.of(role).add(_Write(self, role), priority=_BEFORE_THE_ROLES_OWN)
 
     def allow(self, arns: Callable[[], Sequence[str]]) -> None:
@@ -47,7 +47,7 @@ class LateAccess:
         self._sources.append(arns)
 
     def write(self) -> None:
-        """Write into the role's policy the resources that were added since the last time."""
+        """Write the resources that were added since the last call into the role's policy."""
         every = dict.fromkeys(arn for arns in self._sources for arn in arns())
         added = [arn for arn in every if arn not in self._written]
         self._written.update(added)

@@ -1,4 +1,4 @@
-"""Values that are complete when the app is synthesised, as CDK's lazy tokens."""
+"""Values that are determined at synth, as CDK's lazy tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""KMS keys of log groups: CloudWatch Logs itself encrypts with them, so their policies must name it, and no group can be made before."""
+"""KMS keys of log groups: CloudWatch Logs itself encrypts with them, so a key's policy must allow it before a log group can be created."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
 
 _ACTIONS: Final = ("kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey")
-"""As in the statement of CloudWatch Logs' guide (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html, read
-2026-11), with DescribeKey for `kms:Describe*`."""
+"""Actions of the policy statement in CloudWatch Logs' guide (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html, read
+2026-11), with DescribeKey instead of `kms:Describe*`."""
 
 LOG_KEY_WARNING: Final = "cdk-sglang:log-key-policy"
 
 _KNOWN: Final[WeakKeyDictionary[kms.IKey, dict[tuple[str, str], bool]]] = WeakKeyDictionary()
-"""By key, and there by account and Region: whether its policy is of this app, and lets CloudWatch Logs use it now."""
+"""By key, then by account and Region: whether this app owns the key's policy, and the policy therefore now allows CloudWatch Logs."""
 
 
 def let_logs_use(scope: IConstruct, key: kms.IKey, *, sid: str | None = None) -> bool:
-    """Let CloudWatch Logs use a key for the log groups of a construct's account and Region, and say whether the key is of this app.
+    """Let CloudWatch Logs use a key for the log groups of a construct's account and Region, and return whether the key belongs to this app.
 
-    The policy of a key that was made elsewhere cannot be changed from here.
+    The policy of a key that was created elsewhere cannot be changed.
 
     Args:
         scope: A construct in the stack of the log groups.
@@ -51,7 +51,7 @@ def let_logs_use(scope: IConstruct, key: kms.IKey, *, sid: str | None = None) ->
 
 
 def warn_of_foreign_log_key(scope: IConstruct, key: kms.IKey | None) -> None:
-    """Let CloudWatch Logs use the key of an endpoint's log groups, or warn what the policy of a key from elsewhere must allow.
+    """Let CloudWatch Logs use the key of an endpoint's log groups, or warn what the policy of a key that was created elsewhere must allow.
 
     Args:
         scope: The endpoint.

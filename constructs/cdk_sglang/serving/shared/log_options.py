@@ -1,4 +1,4 @@
-"""What becomes of logs: retention, key and removal."""
+"""Options of logs: retention, key and removal."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _RETENTION: Final = dict(
 @checked_fields
 @dataclass(frozen=True, kw_only=True)
 class LogOptions:
-    """What becomes of logs.
+    """Retention, key and removal of logs.
 
     Args:
-        retention_days: Days; one of the values CloudWatch Logs allows.
-        key: KMS key of the log groups; CloudWatch's own encryption if None.
-        removal: Whether they outlive their stack.
+        retention_days: Days that logs are kept; one of the values that CloudWatch Logs allows.
+        key: KMS key of the log groups; None for CloudWatch's own encryption.
+        removal: Whether the logs outlive their stack.
     """
 
     retention_days: int
@@ -42,22 +42,22 @@ def days_of(path: str, retention: int | logs.RetentionDays) -> int:
     """Return a retention as a number of days.
 
     Raises:
-        ConfigurationError: It has no end.
+        ConfigurationError: The retention is unlimited.
     """
     if not isinstance(retention, logs.RetentionDays):
         return retention
     if retention is logs.RetentionDays.INFINITE:
         raise ConfigurationError(
-            [Problem(path, "INFINITE is not allowed, logs have an end here; use up to TEN_YEARS (3653)")]
+            [Problem(path, "INFINITE is not allowed, retention must be limited; use up to TEN_YEARS (3653)")]
         )
     return next(days for days, name in _RETENTION.items() if name is retention)
 
 
 def allowed_days(path: str, retention: int | logs.RetentionDays) -> int:
-    """Return a retention that CloudWatch Logs has as a number of days.
+    """Return a retention that CloudWatch Logs allows as a number of days.
 
     Raises:
-        ConfigurationError: It has no end, or CloudWatch Logs does not have it.
+        ConfigurationError: The retention is unlimited, or CloudWatch Logs does not allow it.
     """
     days = days_of(path, retention)
     raise_if_any(retention_problems(path, days))
@@ -65,17 +65,17 @@ def allowed_days(path: str, retention: int | logs.RetentionDays) -> int:
 
 
 def retention_of(days: int) -> logs.RetentionDays:
-    """Return CDK's name of a retention that CloudWatch Logs has."""
+    """Return CDK's enum value of a retention that CloudWatch Logs allows."""
     return _RETENTION[days]
 
 
 def known_retention(days: int) -> logs.RetentionDays | None:
-    """Return CDK's name of a retention; None if it is known at deployment alone."""
+    """Return CDK's enum value of a retention; None if it is known only at deployment."""
     return _RETENTION.get(days)
 
 
 def retention_problems(path: str, days: int) -> list[Problem]:
-    """Say that CloudWatch Logs has no such retention; an empty list when it has."""
+    """Return a problem if CloudWatch Logs does not allow a retention; an empty list if it does."""
     if days in RETENTION_DAYS or is_token(days):
         return []
     nearest = min(RETENTION_DAYS, key=lambda known: abs(known - days))
@@ -83,7 +83,7 @@ def retention_problems(path: str, days: int) -> list[Problem]:
 
 
 def removal_problems(path: str, removal: cdk.RemovalPolicy) -> list[Problem]:
-    """Say that logs cannot be removed this way; an empty list when they can."""
+    """Return a problem if logs do not support a removal policy; an empty list if they do."""
     if removal is not cdk.RemovalPolicy.SNAPSHOT:
         return []
     return [Problem(path, "SNAPSHOT is not allowed, logs have none; use RETAIN or DESTROY")]

@@ -1,4 +1,4 @@
-"""Log groups made before SageMaker writes to them: the service would create them without retention or key."""
+"""Log groups that are created before SageMaker writes to them: SageMaker would create them without retention or key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ENDPOINT_LOG_PREFIX: Final = "/aws/sagemaker/Endpoints/"
 """https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html"""
 
 COMPONENT_LOG_PREFIX: Final = "/aws/sagemaker/InferenceComponents/"
-"""Not in AWS's table of log groups; seen in aws-samples/sagemaker-genai-hosting-examples (read 2026-08-06)."""
+"""Prefix of components' log groups. It is not in AWS's table of log groups; seen in aws-samples/sagemaker-genai-hosting-examples (read 2026-08-06)."""
 
 
 def log_group_arns(stack: cdk.Stack, *names: str) -> list[str]:
@@ -27,11 +27,11 @@ def log_group_arns(stack: cdk.Stack, *names: str) -> list[str]:
 
 
 def kept_under_a_name(removal: cdk.RemovalPolicy) -> cdk.RemovalPolicy:
-    """Return the policy of something that is to be kept and has a name of its own: not kept when its creation is rolled back.
+    """Return the removal policy for a resource with an explicit name: if it is to be kept, it is deleted only when its creation is rolled back.
 
     "RetainExceptOnCreate behaves like Retain for all stack operations, except for the stack operation that initially creates the resource"
-    (https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html, read 2026-11). What
-    CloudFormation names is in nobody's way and stays `Retain`: logs of a function or a build say why a deployment failed.
+    (https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html, read 2026-11). Resources
+    whose names CloudFormation generates cause no conflict and stay `Retain`: logs of a function or a build show why a deployment failed.
     """
     return cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if removal is cdk.RemovalPolicy.RETAIN else removal
 
@@ -46,10 +46,10 @@ def make_log_group(
     removal: cdk.RemovalPolicy,
     tags: Sequence[cdk.CfnTag] = (),
 ) -> logs.CfnLogGroup:
-    """Create the log group SageMaker will write to.
+    """Create the log group that SageMaker will write to.
 
-    A retained group outlives its stack under the same name; `cdk deploy --import-existing-resources` takes it back. One that a deployment
-    made and then rolled back goes with it: its name would be in the way of the next try.
+    A retained group outlives its stack under the same name; `cdk deploy --import-existing-resources` imports it again. A group that a deployment
+    created before it was rolled back is deleted, because its name would conflict with the next attempt.
     """
     group = logs.CfnLogGroup(
         scope,

@@ -1,6 +1,6 @@
-"""Names of endpoints and inference components: derived, explicit, and checked before anything is made.
+"""Names of endpoints and inference components: derived or explicit, and checked before any resource is created.
 
-CloudFormation gives no name attribute for an inference component, so scaling targets, adapters and log groups can only
+CloudFormation has no name attribute for inference components, so scaling targets, adapters and log groups can only
 refer to a name that is known at synth.
 """
 
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
     from constructs import Construct
 
 TEAM_TAG: Final = "cdk-sglang:team"
-"""Tag of a component's and an adapter's resources: the team that answers for its cost. Not "team" alone, which a tag of the whole
+"""Tag of a component's and an adapter's resources: the team that its cost is attributed to. It is not just "team", which a tag of the whole
 environment would replace."""
 
 DERIVED_MAX_LENGTH: Final = 24
-"""Of a derived endpoint name; components and adapters add theirs to it, and have 39 of the 63 characters left."""
+"""Maximum length of a derived endpoint name; components and adapters append theirs, and have 39 of the 63 characters left."""
 _DIGEST_LENGTH: Final = 8
 
 
 def logical_digest(*parts: str) -> str:
-    """Return eight hexadecimal digits that belong into a logical id, for what must replace the resource when it changes."""
+    """Return eight hexadecimal digits for a logical id, derived from values whose change must replace the resource."""
     return hashlib.sha256("/".join(parts).encode()).hexdigest()[:8].upper()
 
 
 def derived_name(scope: Construct, construct_id: str, stack: cdk.Stack) -> str:
-    """Return the name of an endpoint that was given none: the end of its construct path, and a digest of all of it.
+    """Return the name of an endpoint without an explicit one: the end of its construct path, and a digest of the whole path.
 
-    Lower case, as SageMaker's ARNs have it. The path begins with the name of the stack, which is one in its account and Region.
+    The name is in lower case, as in SageMaker's ARNs. The path begins with the name of the stack, which is unique in its account and Region.
 
     Args:
         scope: Parent of the endpoint.
         construct_id: Id of the endpoint.
-        stack: The stack it is in.
+        stack: Stack of the endpoint.
     """
     while is_token(stack.stack_name) and stack.nested_stack_parent is not None:
         stack = stack.nested_stack_parent  # CloudFormation names a nested stack

@@ -1,4 +1,4 @@
-"""Buckets and keys of other accounts: there a role's own policy is not enough, the owner's must allow it too.
+"""Buckets and keys of other accounts: a role's own policy is not enough; the policy of the bucket or key must also allow the access.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-walkthroughs-managing-access-example2.html and
 https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-modifying-external-accounts.html (both read 2026-11).
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 def is_of_another_account(scope: IConstruct, owned: cdk.IResource) -> bool:
-    """Say whether a resource is known to be in another account than a construct."""
+    """Return whether a resource is known to be in another account than a construct."""
     account, owner = cdk.Stack.of(scope).account, owned.env.account
     return not is_token(account) and not is_token(owner) and account != owner
 
 
 def is_shared(scope: IConstruct, bucket: s3.IBucket) -> bool:
-    """Say whether a bucket or its key is known to be in another account than a construct: `share_with_account` then does something."""
+    """Return whether a bucket or its key is known to be in another account than a construct, so that `share_with_account` has an effect."""
     key = bucket.encryption_key
     return is_of_another_account(scope, bucket) or (key is not None and is_of_another_account(scope, key))
 
@@ -42,13 +42,13 @@ def share_with_account(
 ) -> None:
     """Let the account of a construct use a prefix of a bucket, and the bucket's key through S3; no-op within one account.
 
-    The account and not a role of it: CloudFormation names roles, and a name from here would replace them. Which role may is said by the
-    roles' own policies.
+    The access is given to the account and not to a role: CloudFormation generates the names of roles, and an explicit name would replace the
+    roles. The roles' own policies decide which of them have access.
 
     Args:
-        scope: A construct that uses the bucket; warned if the bucket or the key is not of this app.
+        scope: A construct that uses the bucket; it gets a warning if the bucket or the key does not belong to this app.
         bucket: The bucket.
-        prefix: Beginning of the keys.
+        prefix: Prefix of the keys.
         actions: Actions on the objects.
         key_actions: Actions on the bucket's KMS key.
     """

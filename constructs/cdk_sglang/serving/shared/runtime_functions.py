@@ -44,19 +44,19 @@ _INTERFACES: Final = (
 
 
 def runtime_file(source: str, name: str) -> Path:
-    """Return a file that a function reads, such as the schemas of its tools."""
+    """Return the path of a file that a function reads, such as the schemas of its tools."""
     return _SOURCES / source / name
 
 
 def make_log_group(scope: Construct, construct_id: str, options: LogOptions) -> logs.LogGroup:
-    """Create a log group under a name CloudFormation makes."""
+    """Create a log group with a name that CloudFormation generates."""
     if options.key is not None:
         let_logs_use(scope, options.key)
     retention = known_retention(options.retention_days)
     group = logs.LogGroup(
         scope, construct_id, encryption_key=options.key, removal_policy=options.removal, retention=retention
     )
-    if retention is None:  # a number that is known at deployment
+    if retention is None:  # a number that is known only at deployment
         resource = group.node.default_child
         assert isinstance(resource, logs.CfnLogGroup)
         resource.retention_in_days = options.retention_days
@@ -83,21 +83,21 @@ def make_function(
     files: Sequence[str] = (),
     principal: iam.IPrincipal | None = None,
 ) -> lambda_.Function:
-    """Create a function out of `_runtime/<source>`.
+    """Create a function from `_runtime/<source>`.
 
     Args:
         scope: Parent.
         construct_id: Id of the function.
         source: Folder under `_runtime`.
         entry: Function in its `handler.py`.
-        description: What it does, for whoever finds it in the console.
-        timeout: Of one invocation.
-        log_options: What becomes of its logs.
-        statements: What its role may do besides logging.
+        description: What it does, shown in the console.
+        timeout: Time-out of one invocation.
+        log_options: Retention, key and removal of its logs.
+        statements: Permissions of its role, in addition to logging.
         wildcards: Resources in them that end in a wildcard.
-        wildcard_reason: Why they do.
-        environment: Settings of the function.
-        files: Patterns of files that the function reads besides its modules, such as `*.json`.
+        wildcard_reason: Reason for the wildcards.
+        environment: Environment variables of the function.
+        files: Patterns of files that the function reads in addition to its modules, such as `*.json`.
         principal: Who may assume its role; Lambda by default.
     """
     group = make_log_group(scope, f"{construct_id}Logs", log_options)
@@ -128,14 +128,14 @@ def make_role(
     statements: Sequence[iam.PolicyStatement],
     principal: iam.IPrincipal | None = None,
 ) -> iam.Role:
-    """Create the role of one function, or of several that need the same rights.
+    """Create the role of one function, or of several that need the same permissions.
 
     Args:
         scope: Parent.
         construct_id: Id of the role.
         description: What its functions do.
         group: Their log group.
-        statements: What they may do besides logging.
+        statements: Their permissions, in addition to logging.
         principal: Who may assume it; Lambda by default.
     """
     assumed_by = principal or iam.ServicePrincipal("lambda.amazonaws.com")
@@ -159,20 +159,20 @@ def place_function(
     memory_mib: int = _MEMORY_MIB,
     files: Sequence[str] = (),
 ) -> lambda_.Function:
-    """Create a function out of `_runtime/<source>` with a role and a log group that exist.
+    """Create a function from `_runtime/<source>` with an existing role and log group.
 
     Args:
         scope: Parent.
         construct_id: Id of the function.
         source: Folder under `_runtime`.
         entry: Function in its `handler.py`.
-        description: What it does, for whoever finds it in the console.
-        timeout: Of one invocation.
+        description: What it does, shown in the console.
+        timeout: Time-out of one invocation.
         role: Its role.
         group: Its log group.
-        environment: Settings of the function.
-        memory_mib: Memory, and with it the share of a processor.
-        files: Patterns of files that the function reads besides its modules, such as `*.json`.
+        environment: Environment variables of the function.
+        memory_mib: Memory in MiB, which also determines the share of a processor.
+        files: Patterns of files that the function reads in addition to its modules, such as `*.json`.
     """
     network = function_network(scope)
     if network is not None:
@@ -185,7 +185,7 @@ def place_function(
         architecture=lambda_.Architecture.ARM_64,
         code=lambda_.Code.from_asset(
             str(_SOURCES),
-            # Only this function's folder: a change to another one must not deploy this one anew.
+            # Only this function's folder: a change to another function must not redeploy this one.
             exclude=["*", f"!{source}", *(f"!{source}/{pattern}" for pattern in ("*.py", *files))],
             ignore_mode=cdk.IgnoreMode.GIT,
         ),
@@ -207,19 +207,19 @@ def _write_logs(group: logs.LogGroup) -> iam.PolicyStatement:
 
 
 def of_a_function(network: FunctionNetwork | None) -> list[Accepted]:
-    """Return what is accepted of every function."""
+    """Return the findings that are accepted for every function."""
     accepted: list[Accepted] = [(in_packs("LambdaConcurrency"), _FEW_AT_ONCE), (in_packs("LambdaDLQ"), _CALLER_SEES)]
     return accepted if network is not None else [*accepted, (in_packs("LambdaInsideVPC"), _NO_VPC)]
 
 
 def let_join(scope: Construct, role: iam.Role) -> None:
-    """Let Lambda attach a function to a VPC with its role."""
+    """Let Lambda use a function's role to attach the function to a VPC."""
     give(role, iam.PolicyStatement(actions=list(permissions.JOIN_FUNCTION_NETWORK), resources=["*"]))
     acknowledge_all(role, accepted_wildcards(scope, ["*"], _INTERFACES))
 
 
 def joined(network: FunctionNetwork | None) -> dict[str, Any]:
-    """Return how a function or a provider joins a network."""
+    """Return the arguments with which a function or a provider joins a network."""
     if network is None:
         return {}
     return {"vpc": network.vpc, "vpc_subnets": network.subnets, "security_groups": list(network.groups)}

@@ -1,16 +1,16 @@
-"""ARNs of SageMaker's resources as IAM compares them: the one place where the library writes any.
+"""ARNs of SageMaker's resources as IAM compares them: the only place where the library builds them.
 
-SageMaker takes a name in any case and writes it into ARNs in lower case; IAM compares ARNs letter by letter:
+SageMaker accepts names in any case and writes them into ARNs in lower case; IAM compares ARNs case-sensitively:
 
 - CreateEndpoint: "The name is case-insensitive in CreateEndpoint, but the case is preserved and must be matched in InvokeEndpoint"
   (https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpoint.html, read 2026-11).
 - A role allowed to invoke `endpoint/...LaBSE` was denied on `endpoint/...labse` (github.com/philschmid/cdk-samples/issues/2, 2022-01).
-- ARNs of endpoints, and later of inference components, are lower case beside names with capitals
+- ARNs of endpoints, and later of inference components, are in lower case although the names have capitals
   (github.com/prometheus-community/yet-another-cloudwatch-exporter/pull/1178, 2023-10).
 
-Reports of the contrary exist: ARNs of endpoints with capitals (pull 1793 of the same project, 2025-12), and a notebook configuration that was
-asked for as named (github.com/awslabs/service-workbench-on-aws/issues/1176, 2023-04). So what is allowed is allowed under both spellings where they
-differ. That is no wider: both are the same resource.
+Reports to the contrary exist: ARNs of endpoints with capitals (pull 1793 of the same project, 2025-12), and a notebook configuration that was
+requested with its name as written (github.com/awslabs/service-workbench-on-aws/issues/1176, 2023-04). Policies therefore allow both spellings if
+they differ. That is not broader: both refer to the same resource.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ Kind: TypeAlias = Literal["endpoint", "endpoint-config", "inference-component", 
 
 @dataclass(frozen=True, kw_only=True)
 class SageMakerArns:
-    """ARNs of one account and Region; make one with `of`, which asks CDK once.
+    """ARNs of one account and Region; make one with `of`, which queries CDK once.
 
     Attributes:
-        beginning: What all of them begin with, up to the kind of resource.
-        region: The Region; None if it is known at deployment alone.
-        account: The account; None if it is known at deployment alone.
+        beginning: Common prefix of all ARNs, up to the kind of resource.
+        region: The Region; None if it is known only at deployment.
+        account: The account; None if it is known only at deployment.
     """
 
     beginning: str
@@ -41,17 +41,17 @@ class SageMakerArns:
 
     @staticmethod
     def of(stack: cdk.Stack) -> SageMakerArns:
-        """Return those of a stack's account and Region."""
+        """Return the ARNs of a stack's account and Region."""
         whole = stack.format_arn(service="sagemaker", resource="model", resource_name="")
         region, account = (None if is_token(value) else value for value in (stack.region, stack.account))
         return SageMakerArns(beginning=whole.removesuffix("model/"), region=region, account=account)
 
     def written(self, kind: Kind, name: str) -> str:
-        """Return an ARN as SageMaker writes it; a name or a pattern that is known at deployment alone stays as it is."""
+        """Return an ARN as SageMaker writes it; a name or a pattern that is known only at deployment is left unchanged."""
         return f"{self.beginning}{kind}/{name if is_token(name) else name.lower()}"
 
     def allowed(self, kind: Kind, *names: str) -> list[str]:
-        """Return what a policy has to name, so that names and patterns are matched however SageMaker writes them."""
+        """Return the ARNs that a policy must contain to match names and patterns in every spelling that SageMaker uses."""
         spellings = dict.fromkeys(
             arn for name in names for arn in (self.written(kind, name), f"{self.beginning}{kind}/{name}")
         )

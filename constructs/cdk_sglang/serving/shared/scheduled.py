@@ -1,4 +1,4 @@
-"""Functions that EventBridge Scheduler calls: the role that calls them, their schedules, and the queue of what could not be delivered."""
+"""Functions that EventBridge Scheduler calls: the role that calls them, their schedules, and the queue of calls that could not be delivered."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def make_failed_queue(scope: Construct, *, keep: cdk.Duration) -> sqs.Queue:
 
 
 def keep_failed_calls(function: lambda_.Function, queue: sqs.IQueue) -> None:
-    """Send calls that the function failed to the queue; `permissions.KEEP_FAILED_EVENTS` is the caller's to allow.
+    """Send calls that the function failed to the queue; the caller must allow `permissions.KEEP_FAILED_EVENTS`.
 
-    CDK's own `dead_letter_queue` would give the role a policy of its own.
+    CDK's own `dead_letter_queue` would give the role a separate policy.
 
     Args:
         function: The function.
@@ -65,19 +65,19 @@ def keep_failed_calls(function: lambda_.Function, queue: sqs.IQueue) -> None:
 
 
 class Schedules:
-    """Calls one function by EventBridge Scheduler, with a role that may call nothing else.
+    """Schedules of EventBridge Scheduler that call one function, with a role that may call nothing else.
 
     Args:
         scope: Parent of the role and the schedules.
         function: The function.
-        queue: Queue of what could not be delivered.
+        queue: Queue of calls that could not be delivered.
         description: What the role lets EventBridge Scheduler do.
     """
 
     def __init__(self, scope: Construct, *, function: lambda_.IFunction, queue: sqs.IQueue, description: str) -> None:
         self._scope, self._function, self._queue = scope, function, queue
         stack = cdk.Stack.of(scope)
-        # A role can be held to a schedule group, not to a schedule:
+        # The trust of a role can be limited to a schedule group, but not to a schedule:
         # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html (read 2026-11)
         group = stack.format_arn(service="scheduler", resource="schedule-group", resource_name="default")
         role = iam.Role(
@@ -110,8 +110,8 @@ class Schedules:
             construct_id: Id of the schedule in the parent.
             expression: EventBridge Scheduler's expression, such as rate(1 hour); cron in UTC.
             description: What the call does.
-            event_age_seconds: Oldest call that is still delivered.
-            attempts: Further attempts to deliver a call.
+            event_age_seconds: Maximum age of a call that is still delivered, in seconds.
+            attempts: Maximum number of further attempts to deliver a call.
             event: The function's event, as JSON; EventBridge Scheduler's own by default.
         """
         cfn = scheduler.CfnSchedule

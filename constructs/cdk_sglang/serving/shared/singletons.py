@@ -1,4 +1,4 @@
-"""Constructs that a stack has once, whoever in it needs one first."""
+"""Constructs that exist once per stack, created by the first construct that needs them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ C = TypeVar("C", bound=Construct)
 
 
 def singleton(scope: IConstruct, construct_id: str, cls: type[C], make: Callable[[cdk.Stack, str], C]) -> C:
-    """Return the construct of an id in the scope's stack, creating it on first use.
+    """Return the construct with an id in the scope's stack, creating it on first use.
 
     Args:
         scope: Any construct of the stack.
-        construct_id: Id, the same for everybody who shares the construct.
+        construct_id: Id, the same for all that share the construct.
         cls: Class of the construct.
         make: Creates it, from the stack and the id.
     """
@@ -28,7 +28,7 @@ def singleton(scope: IConstruct, construct_id: str, cls: type[C], make: Callable
 
 
 class FoundSingletons:
-    """Singletons of a stack, each looked up once, however many components of an endpoint use it."""
+    """Singletons of a stack, each looked up only once, however many components of an endpoint use it."""
 
     def __init__(self) -> None:
         self._found: dict[type[Construct], Construct] = {}

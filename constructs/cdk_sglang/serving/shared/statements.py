@@ -1,4 +1,4 @@
-"""Statements in the policy of an execution role, which may be the author's."""
+"""Statements in the policy of an execution role, which may be the author's own role."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from cdk_sglang.serving.shared.own_policy import give
 
 
 def allow_in_role(scope: Construct, role: iam.IRole, sid: str, statement: iam.PolicyStatement) -> None:
-    """Add a statement to a role, with its sid where the role is the endpoint's own.
+    """Add a statement to a role, with its sid if the role is the endpoint's own.
 
-    IAM wants sids to be unique in a policy, and endpoints may share a role of the author's.
+    IAM requires unique sids in a policy, and several endpoints may share a role of the author.
 
     Args:
         scope: The endpoint.
         role: Its execution role.
         sid: Id of the statement.
-        statement: What the role may do.
+        statement: Statement that allows the role to do something.
     """
     if role.node.scope is scope:
         statement.sid = sid

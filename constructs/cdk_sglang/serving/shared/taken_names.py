@@ -1,7 +1,7 @@
-"""Physical names are one for each account and Region: the names that an app has given already, and who has them.
+"""Physical names are unique per account and Region: the names that an app has already used, and their owners.
 
-Endpoints have names of their own; components and adapters share theirs, so `llama` with adapter `triage` meets `llama-triage`.
-Case does not count, as with SageMaker (`sagemaker_arns`).
+Endpoints have their own namespace. Components and adapters share one, so the adapter `triage` of `llama` collides with `llama-triage`.
+Names are case-insensitive, as in SageMaker (`sagemaker_arns`).
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ class _Owner:
     what: What
     name: str
     path: str
-    """Construct path of the endpoint or the component; of an adapter, which is no construct, that of its component."""
+    """Construct path of the endpoint or the component; for an adapter, which is not a construct, that of its component."""
 
 
 class TakenNames:
-    """The names of one account and Region in one app; of one stack, where either is known at deployment alone.
+    """The names of one account and Region in one app; if either is known only at deployment, the names of one stack.
 
     Args:
-        root: What the paths begin at; kept, since its names are kept as long as it is.
-        stack: Stack that names are taken in.
-        owners: The names.
-        perhaps: Names of all stacks whose account or Region is known at deployment alone; None for a stack whose both are known.
+        root: Root of the paths; referenced here because its names are kept as long as it exists.
+        stack: Stack whose names are registered.
+        owners: The names and their owners.
+        perhaps: Names of all stacks whose account or Region is known only at deployment; None for a stack for which both are known.
     """
 
     def __init__(self, root: IConstruct, stack: cdk.Stack, owners: _Owners, perhaps: _Owners | None) -> None:
@@ -45,7 +45,7 @@ class TakenNames:
 
     @staticmethod
     def of(stack: cdk.Stack) -> TakenNames:
-        """Return those of a stack's account and Region."""
+        """Return the names of a stack's account and Region."""
         environment, root = (stack.account, stack.region), stack.node.root
         places = _APPS.setdefault(root, {})
         if not any(map(is_token, environment)):
@@ -54,12 +54,12 @@ class TakenNames:
         return TakenNames(root, stack, places.setdefault(stack.node.path, _Owners()), perhaps)
 
     def problems(self, path: str, name: str, what: What, *, component: str | None = None) -> list[Problem]:
-        """Say who has a name already, or who may be invoked by whom it is not meant for; an empty list when it is free.
+        """Return who already has a name, or which grant would unintentionally include it; an empty list if the name is free.
 
         Args:
-            path: What to put before each.
+            path: Path of each problem.
             name: The name.
-            what: What it is for.
+            what: Kind of resource that it is for.
             component: Construct path of the component of an adapter.
         """
         problems = []
@@ -68,7 +68,7 @@ class TakenNames:
             problems.append(
                 Problem(
                     path,
-                    f"{what} name {name!r} is that of {owner.what} {owner.path} too; names are one for each account and Region: rename one",
+                    f"{what} name {name!r} is that of {owner.what} {owner.path} too; names are unique per account and Region: rename one",
                 )
             )
         if what != "endpoint":
@@ -84,7 +84,7 @@ class TakenNames:
         return problems
 
     def take(self, name: str, what: What, path: str) -> None:
-        """Note whose a name is, by construct path; warn if it may be that of something in another stack."""
+        """Register the owner of a name, by construct path; warn if a resource in another stack may have the same name."""
         key, owner = (what == "endpoint", name.lower()), _Owner(what=what, name=name, path=path)
         self._known.owners[key] = owner
         if self._perhaps is None:
@@ -98,7 +98,7 @@ class TakenNames:
             )
 
     def reach(self, path: str, beginning: str, component: str) -> list[Problem]:
-        """Note that somebody may invoke every name with a beginning, or say whom that reaches besides a component's own adapters."""
+        """Register a grant on every name with a prefix, or return what it would match in addition to the component's own adapters."""
         problems = [
             Problem(
                 path,
@@ -116,7 +116,7 @@ class TakenNames:
         return problems
 
     def _is_there(self, owner: _Owner) -> bool:
-        """Whether it is in the tree still: `node.try_remove_child` frees a name."""
+        """Whether the owner is still in the construct tree: `node.try_remove_child` frees a name."""
         at: IConstruct | None = self._root
         for part in owner.path.split("/"):
             at = None if at is None else at.node.try_find_child(part)
@@ -130,7 +130,7 @@ class _Owners:
 
 
 _SOMEWHERE: Final = ("", "")
-"""Place of all stacks whose account or Region is known at deployment alone."""
+"""Key for all stacks whose account or Region is known only at deployment."""
 
 _APPS: WeakKeyDictionary[IConstruct, dict[str | tuple[str, str], _Owners]] = WeakKeyDictionary()
-"""By app, and there by account and Region, or by the path of a stack. No construct is kept here: an app takes its names with it."""
+"""By app, then by account and Region, or by the path of a stack. Constructs are not kept alive by it: the names of an app are freed with it."""

@@ -1,4 +1,4 @@
-"""Values that only CloudFormation knows: what is not known at synth must not be measured against a limit."""
+"""Values that only CloudFormation knows: a value that is unknown at synth must not be checked against a limit."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from cdk_sglang.tokens import is_number_token
 
 
 def is_token(value: object) -> bool:
-    """Say whether a text or a number is, or contains, something known only at deployment.
+    """Return whether a text or a number is, or contains, something known only at deployment.
 
-    CDK is asked only about what could be a token: each question to it takes about a millisecond.
+    CDK is called only for values that could be tokens: each call takes about a millisecond.
     """
     if isinstance(value, str):
         return "{Token[" in value and bool(cdk.Token.is_unresolved(value))
@@ -21,5 +21,5 @@ def is_token(value: object) -> bool:
 
 
 def token_problem(path: str, what: str = "a literal") -> Problem:
-    """Return the line for a value that synth itself needs."""
+    """Return the problem for a value that synth itself needs."""
     return Problem(path, f"must be known at synth, got a token; give {what}")

@@ -1,4 +1,4 @@
-"""Trust of roles that CDK's own constructs make."""
+"""Trust policies of roles that CDK's own constructs create."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from constructs import IConstruct
 
 
 def trust_account_alone(role: IConstruct) -> None:
-    """Let a service take a role on behalf of the stack's own account alone, where CDK's construct makes the role without a condition.
+    """Let a service assume a role only on behalf of the stack's own account; CDK's construct creates the role without that condition.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html (read 2026-11).
 
     Args:
-        role: The role; its trust has one statement.
+        role: The role; its trust policy has one statement.
     """
     resource = role.node.default_child
     assert isinstance(resource, iam.CfnRole)

@@ -1,1 +1,1 @@
-"""Whether a deployment serves what its specification says."""
+"""Verification that a deployment serves what its specification states."""

@@ -1,4 +1,4 @@
-"""A deployment is done when what was specified is live and answers, not when CloudFormation says so.
+"""A deployment is complete when the specified configuration is live and answers, not when CloudFormation reports success.
 
 SageMaker can roll back an update without an error, and CloudFormation then goes on as if it had worked (docs/adr/0030).
 """
@@ -22,18 +22,19 @@ from cdk_sglang.spec.task import Task
 from cdk_sglang.spec.verification import SmokeRequest, Verification
 
 VERIFICATION_ID: Final = "Truth"
-"""Beginning of the ids of an endpoint's own resources; another one would replace them in every deployed stack."""
+"""Prefix of the ids of an endpoint's own resources; changing it would replace them in every deployed stack."""
 
 _PER_RESOURCE: Final = 40
-"""Components of one resource: their properties are an event of Lambda, which takes 256 KiB, with the previous ones beside them in an update
-(https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html), and are checked in one invocation."""
+"""Maximum number of components of one resource. Their properties form a Lambda event, which may have 256 KiB
+(https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html) and in an update also contains the previous properties. They are checked
+in one invocation."""
 
 _ADAPTERS_ASKED: Final = 20
-"""Adapters of a component that are asked: with more, the names of forty components would not fit into an event."""
+"""Maximum number of adapters of a component that are invoked: with more, the names of forty components would not fit into an event."""
 
 _NAMES_MAX: Final = 400
-"""Names that the functions' role is granted one by one, about 40,000 characters: the role holds 71,680 in one inline policy and ten managed
-ones (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html, read 2026-11)."""
+"""Maximum number of names that the functions' role is granted individually, about 40,000 characters: a role allows 71,680 in one inline policy and
+ten managed ones (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html, read 2026-11)."""
 
 _LONG: Final = 64
 
@@ -46,7 +47,7 @@ class VerifiedEndpoint:
         scope: Construct in which the resources of the verification are created.
         resource: The endpoint, which is deployed before it is verified.
         name: Name of the endpoint.
-        config_name: Name of the endpoint configuration that must serve.
+        config_name: Name of the endpoint configuration that must be in use.
         image_uri: Image that every model must have.
         arns: ARNs of the endpoint's account and Region.
     """
@@ -60,7 +61,7 @@ class VerifiedEndpoint:
 
 
 class SwitchedEnvironment(Protocol):
-    """A draft whose variables exist only while a version of it is served, as far as the verification uses it."""
+    """The part of a draft that the verification uses: environment variables that exist only while a version of the draft is served."""
 
     def environment_json(self, environment: Mapping[str, str]) -> float:
         """Return an environment with and without the draft's variables, as a token for JSON inside JSON."""
@@ -74,7 +75,7 @@ class VerifiedModel:
         name: Name of the model.
         environment: Environment variables of its container.
         instance_types: Instance types that are served by this model.
-        draft: Draft that adds variables while a version of it is served; None for none.
+        draft: Draft that adds variables while a version of it is served; None if there is none.
     """
 
     name: str
@@ -89,16 +90,16 @@ class VerifiedComponent:
 
     Args:
         name: Name of the component.
-        resources: What is deployed before the component is verified: the component, and its scaling.
-        models: Its models, that of the most wanted instance type first.
-        instance_types: Instance types with a specification of their own; none where one specification is for all.
-        copy_bounds: Fewest and most copies.
-        scaling_bounds: Bounds that its scaling target may have, those of schedules included; none where no target exists.
-        startup_seconds: Longest time that a copy takes to start.
-        fingerprint: Digest of everything else in its specification; nobody reads it, but CloudFormation verifies again when it changes.
-        smoke: The request to the component; that of the endpoint's verification if None.
-        task: What its requests ask for, which decides the default request.
-        sees: Whether it takes images, of which the default request then holds one.
+        resources: Resources that are deployed before the component is verified: the component, and its scaling.
+        models: Its models, in order of preference of their instance types.
+        instance_types: Instance types with their own specification; empty if one specification applies to all.
+        copy_bounds: Minimum and maximum number of copies.
+        scaling_bounds: Bounds that its scaling target may have, including those of schedules; empty if there is no target.
+        startup_seconds: Maximum time that a copy takes to start.
+        fingerprint: Digest of everything else in its specification. It is not read; it makes CloudFormation verify again when it changes.
+        smoke: The request to the component; None for that of the endpoint's verification.
+        task: Task of its requests, which decides the default request.
+        sees: Whether it takes images; the default request then contains one.
     """
 
     name: str
@@ -125,8 +126,8 @@ class _Part:
 class EndpointVerification:
     """The verification of one endpoint: one resource for every forty components.
 
-    A plain value, not a construct. Components are collected in Python and handed over at synth: for a hundred of them, calls into
-    jsii take most of the time of a synth.
+    A plain object, not a construct. Components are collected in Python and passed to CDK at synth: with a hundred components, calls into
+    jsii would take most of the time of a synth.
     """
 
     def __init__(self, endpoint: VerifiedEndpoint, verification: Verification) -> None:
@@ -140,9 +141,9 @@ class EndpointVerification:
         self._part_of: dict[str, _Part] = {}
 
     def add(self, component: VerifiedComponent) -> None:
-        """Verify a component too, after its resources have been deployed."""
+        """Also verify a component, after its resources have been deployed."""
         endpoint, name = self._endpoint, component.name
-        # With the first component and not before: until then, a mistake in the settings must leave no files of functions behind.
+        # Created with the first component, not earlier: if the settings have an error, no files of functions may be left behind.
         if self._functions is None:
             self._functions = VerificationFunctions.of(endpoint.scope)
             self._functions.allow_endpoint(endpoint.name, endpoint.arns, self._allowed, scales=self._scales)
@@ -155,7 +156,7 @@ class EndpointVerification:
         self._parts[-1].names.append(name)
 
     def add_adapter(self, component_name: str, adapter_name: str, resource: cdk.CfnResource) -> None:
-        """Verify an adapter too, after it has been deployed; of more than twenty of a component, a sample of twenty is asked.
+        """Also verify an adapter, after it has been deployed; if a component has more than twenty, a sample of twenty is invoked.
 
         Args:
             component_name: Name of the component, which has been added.
@@ -166,15 +167,15 @@ class EndpointVerification:
         self._roots[component_name].append(resource)
 
     def resource_of(self, component_name: str) -> cdk.CfnResource:
-        """Return the resource that is deployed when the component has been verified."""
+        """Return the resource whose deployment completes when the component has been verified."""
         resource = self._part_of[component_name].resource
         assert resource is not None
         return resource
 
     def separate(self, component_names: Collection[str]) -> None:
-        """Verify components that wait for something by resources of their own, one each.
+        """Verify components that have dependencies with separate resources, one each.
 
-        They may wait for a neighbour, and with it for the resource that verifies the neighbour, which must not wait for them.
+        They may depend on another component, and with it on the resource that verifies that component, which must not wait for them.
 
         Args:
             component_names: Names of components that have been added.
@@ -185,13 +186,13 @@ class EndpointVerification:
                 waiting = waiting[1:]
             for name in waiting:
                 part.names.remove(name)
-                # No component is named with a colon, so the id is that of no component.
+                # Component names contain no colon, so the id cannot be that of a component.
                 own = self._make_part(f"{VERIFICATION_ID}:{name}", name)
                 own.names.append(name)
                 self._part_of[name] = own
 
     def _allowed(self) -> list[str]:
-        """Return the ARNs of the components, and of the adapters that are asked."""
+        """Return the ARNs of the components, and of the adapters that are invoked."""
         adapters_by_component = {name: _sample(adapters) for name, adapters in self._adapters.items()}
         if len(adapters_by_component) + sum(map(len, adapters_by_component.values())) > _NAMES_MAX:
             adapters_by_component = {
@@ -263,13 +264,13 @@ def _rendered(component: VerifiedComponent, smoke_of_all: SmokeRequest | None) -
 
 
 def _by_pattern(component: str, adapters: Sequence[str]) -> list[str]:
-    """Return a pattern for the adapters whose names begin with their component's, and the names of the others."""
+    """Return a pattern for the adapters whose names begin with their component's name, and the names of the others."""
     others = [name for name in adapters if not name.lower().startswith(f"{component}-".lower())]
     return [*([f"{component}-*"] if len(others) < len(adapters) else []), *others]
 
 
 def _sample(names: Sequence[str]) -> list[str]:
-    """Return all names, or the same twenty of more of them, whatever their order."""
+    """Return all names, or a stable sample of twenty that does not depend on their order."""
     if len(names) > _ADAPTERS_ASKED:
         names = sorted(names, key=lambda name: hashlib.sha256(name.encode()).hexdigest())[:_ADAPTERS_ASKED]
     return sorted(names)

@@ -1,4 +1,4 @@
-"""The function that compares what is live with the specification, and what it may do."""
+"""The function that compares the live endpoint with the specification, and its permissions."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from cdk_sglang.serving.shared.sagemaker_arns import SageMakerArns
 from cdk_sglang.serving.shared.singletons import singleton
 
 _ID: Final = "CdkSglangTruth"
-"""Part of the logical ids of the functions; another one would replace them in every deployed stack."""
+"""Part of the logical ids of the functions; changing it would replace them in every deployed stack."""
 
 _TIMEOUT: Final = cdk.Duration.minutes(15)
-"""Lambda's longest. The function looks every half minute, and goes on in another invocation where that is not enough."""
+"""Lambda's maximum. The function polls every half minute, and continues in another invocation if this is not enough."""
 
 _MANY_ADAPTERS: Final = (
     "adapters of one component, whose names begin with its own; IAM's limits on one role do not hold them by name"
@@ -35,7 +35,7 @@ _TARGETS: Final = (
 
 
 class VerificationFunctions(Construct):
-    """The function that verifies deployments: one in a stack, for all endpoints of it."""
+    """The function that verifies deployments: one per stack, for all its endpoints."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
@@ -57,7 +57,7 @@ class VerificationFunctions(Construct):
         self._scaling = LateAccess(role, permissions.DESCRIBE_SCALING, reason=_TARGETS)
         self.service_token: str = function.function_arn
         self.may_go_on: cdk.CfnResource = _resource_of(let_invoke_itself(self, "GoesOn", function))
-        """With which the function may take longer than one invocation."""
+        """Permission with which the function may take longer than one invocation."""
 
     @staticmethod
     def of(scope: Construct) -> VerificationFunctions:
@@ -77,8 +77,8 @@ class VerificationFunctions(Construct):
         Args:
             endpoint_name: Name of the endpoint.
             arns: ARNs of the endpoint's account and Region.
-            components: Returns, when the app is synthesised, the ARNs of its components and adapters.
-            scales: Returns, when the app is synthesised, whether any of its components has a scaling target.
+            components: Returns, at synth, the ARNs of its components and adapters.
+            scales: Returns, at synth, whether any of its components has a scaling target.
         """
         endpoints, models = arns.allowed("endpoint", endpoint_name), arns.allowed("model", "*")
         self._components.allow(components)

@@ -1,7 +1,7 @@
-"""Read access of an endpoint's role to S3: the prefixes of its models and nothing beside them.
+"""Read access of an endpoint's role to S3: the prefixes of its models and nothing else.
 
-Many models share a few statements, since IAM limits the policies of one role (10,240 characters inline, ten managed policies), and each
-question to CDK takes time that a hundred models multiply.
+Many models share a few statements, because IAM limits the policies of one role (10,240 characters inline, ten managed policies), and each
+call to CDK takes time that a hundred models multiply.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ if TYPE_CHECKING:  # loading a service's constructs takes time, and these are on
     from aws_cdk import aws_s3 as s3
 
 _PREFIXES_PER_STATEMENT: Final = 25
-"""Keeps a statement well below the 6,144 characters of a managed policy, into which CDK moves what is too much for an inline one
+"""Keeps a statement well below the 6,144 characters of a managed policy, into which CDK moves what exceeds an inline policy
 (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html, read 2026-11)."""
 
 _BEFORE_THE_ROLES_OWN: Final = 100
-"""CDK's priority of aspects that change things is 200; lower comes first."""
+"""CDK's priority of mutating aspects is 200; lower priorities run first."""
 
 _REASON: Final = "the files of one model, under its own prefix"
 
 
 @dataclass(frozen=True, kw_only=True)
 class KnownBucket:
-    """Name, ARN and ARN of the KMS key of a bucket, asked of CDK once, however many models are in it."""
+    """Name, ARN and KMS key ARN of a bucket, queried from CDK once, however many models are in it."""
 
     name: str
     arn: str
@@ -45,14 +45,14 @@ class KnownBucket:
 
 
 class ModelCheck(Protocol):
-    """Check of a stack's models (`WeightsCheck`), as far as their sources use it."""
+    """The part of `WeightsCheck`, the check of a stack's models, that model sources use."""
 
     def check(self, bucket: KnownBucket, prefix: str, *, expected_bytes: float | None) -> PreparedModel:
-        """Have a prefix checked for a component."""
+        """Check a prefix for a component."""
 
 
 class WeightsAccess:
-    """Read access of one role: collected while models are bound, written into its policy when the app is synthesised.
+    """Read access of one role: collected while models are bound, and written into its policy at synth.
 
     Args:
         scope: The endpoint.
@@ -75,7 +75,7 @@ class WeightsAccess:
         self._written: set[tuple[str, str]] = set()
         self._pending: dict[str, dict[str, None]] = {}
         self._keys: set[str] = set()
-        # Before the role's own aspect, which moves what is too much for an inline policy into managed ones.
+        # Before the role's own aspect, which moves what exceeds an inline policy into managed ones.
         cdk.Aspects.of(role).add(_WriteWeightsAccess(self, role), priority=_BEFORE_THE_ROLES_OWN)
 
     def known(self, bucket: s3.IBucket, key_arn: str | None = None) -> KnownBucket:
@@ -83,7 +83,7 @@ class WeightsAccess:
 
         Args:
             bucket: The bucket.
-            key_arn: ARN of its KMS key where the bucket does not know it.
+            key_arn: ARN of its KMS key, if the bucket construct does not know it.
         """
         for other, known in self._buckets:
             if other is bucket and (known.key_arn is not None or key_arn is None):
@@ -95,11 +95,11 @@ class WeightsAccess:
         return found
 
     def named(self, bucket_name: str, key_arn: str | None) -> KnownBucket:
-        """Return name, ARN and key of a bucket that is no construct."""
+        """Return name, ARN and key of a bucket that is not a construct."""
         return KnownBucket(name=bucket_name, arn=f"arn:{self.partition}:s3:::{bucket_name}", key_arn=key_arn)
 
     def read(self, bucket_arn: str, prefix: str, key_arn: str | None) -> None:
-        """Let the role list a prefix of a bucket and read what is under it, through the bucket's key when it has one."""
+        """Let the role list a prefix of a bucket and read the objects under it, using the bucket's key if it has one."""
         if key_arn is not None and key_arn not in self._keys:
             self._keys.add(key_arn)
             give(self._role, use_key(self._stack, key_arn, permissions.DECRYPT, through="s3"))
@@ -108,11 +108,11 @@ class WeightsAccess:
             self._pending.setdefault(bucket_arn, {})[f"{prefix}*"] = None
 
     def share(self, bucket: s3.IBucket, prefix: str) -> None:
-        """Let the endpoint's account use a prefix of another account's bucket; CDK is asked of a bucket's account once.
+        """Let the endpoint's account use a prefix of another account's bucket; a bucket's account is queried from CDK once.
 
         Args:
             bucket: The bucket.
-            prefix: Beginning of the keys.
+            prefix: Prefix of the keys.
         """
         if any(other is bucket for other in self._not_shared):
             return
@@ -122,7 +122,7 @@ class WeightsAccess:
             self._not_shared.append(bucket)
 
     def write(self) -> None:
-        """Write into the role's policy the prefixes that were added since the last time."""
+        """Write the prefixes that were added since the last call into the role's policy."""
         pending, self._pending = self._pending, {}
         for bucket_arn, listed in pending.items():
             prefixes = list(listed)

@@ -1,4 +1,4 @@
-"""Check of models in S3 before they are served: a deployment of half a model fails before it starts an instance."""
+"""Check of models in S3 before they are served: a deployment of an incomplete model fails before it starts an instance."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from cdk_sglang.serving.weights.prepared import PreparedModel
 _ID: Final = "CdkSglangWeightsCheck"
 _TIMEOUT: Final = cdk.Duration.minutes(10)
 _SERVICE_TIMEOUT: Final = cdk.Duration.minutes(15)
-"""Where the function cannot answer at all, CloudFormation waits an hour without it."""
+"""Time-out of the custom resource: without it, CloudFormation waits an hour if the function cannot answer at all."""
 
 
 class WeightsCheck(Construct):
     """The function that checks models in S3, and the custom resource that calls it: one of each in a stack, for all its models.
 
-    The function reads `config.json`, the index and the headers of the shards, some megabytes in all, whenever a model is added or its
-    prefix changes. Models are collected in Python and become a list at synth: with a hundred of them, calls into jsii take most of the
-    time of a synth.
+    The function reads `config.json`, the index and the headers of the shards, a few megabytes in total, whenever a model is added or its
+    prefix changes. Models are collected in Python and written as one list at synth: with a hundred models, calls into jsii would take most
+    of the time of a synth.
     """
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
@@ -67,7 +67,7 @@ class WeightsCheck(Construct):
             service_timeout=_SERVICE_TIMEOUT,
             properties={"Models": models},
         )
-        resource.node.add_dependency(self._role)  # its policy must be in place before it is asked
+        resource.node.add_dependency(self._role)  # its policy must be in place before the function runs
         return resource
 
     @staticmethod
@@ -76,12 +76,12 @@ class WeightsCheck(Construct):
         return singleton(scope, _ID, WeightsCheck, WeightsCheck)
 
     def check(self, bucket: KnownBucket, prefix: str, *, expected_bytes: float | None) -> PreparedModel:
-        """Have a prefix checked for a component. The same prefix is checked once.
+        """Check a prefix for a component. The same prefix is checked once.
 
         Args:
             bucket: The bucket.
             prefix: Prefix of the model's files, ending in a slash.
-            expected_bytes: Size of the weights that the plan counts with; None if unknown, which skips that check.
+            expected_bytes: Size of the weights that the plan assumes; None if unknown, which skips that check.
         """
         place = bucket.name, prefix
         if place not in self._models:
@@ -93,14 +93,14 @@ class WeightsCheck(Construct):
         return PreparedModel(ready=self._resource, hold=lambda waiting: self._separate(place, waiting))
 
     def _separate(self, place: tuple[str, str], waiting: Sequence[IConstruct]) -> IConstruct:
-        """Check a prefix for a component that waits for something by a resource of its own.
+        """Check a prefix with a separate resource, for a component that has dependencies.
 
-        What it waits for may wait for other models of the stack, whose check must not wait in turn.
+        Those dependencies may depend on other models of the stack, whose check must not wait for them in turn.
         """
         own = self._make_resource(f"Checked{logical_digest(waiting[0].node.path)}", [self._models[place]])
         own.node.add_dependency(lazy_dependency(lambda: [root for one in waiting for root in one.node.dependencies]))
         self._users[place] -= 1
-        if self._resource is not None and not any(self._users.values()):  # nobody is left
+        if self._resource is not None and not any(self._users.values()):  # no user is left
             self.node.try_remove_child(self._resource.node.id)
             self._resource = None
         return own

@@ -1,4 +1,4 @@
-"""A model of Hugging Face to copy: the specification's values, and the bucket and secret that only a CDK app has."""
+"""A model to copy from Hugging Face: the specification's values, and the bucket and secret that only a CDK app has."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class StagingOrder:
         repository: Repository on Hugging Face, "owner/name".
         revision: Commit, 40 hexadecimal digits.
         prefix: Prefix of the copied files, ending in a slash.
-        include: Patterns of files to copy even where the rules leave them out.
-        exclude: Patterns of files to leave out besides.
+        include: Patterns of files to copy even if the rules would skip them.
+        exclude: Patterns of additional files to skip.
         bucket: Bucket of the copied files.
         token: Secret with a read token, for gated and private models.
-        wait: Longest that a deployment waits for the copy.
-        draft: Whether the model only drafts for another one, whose tokenizer it takes.
-        token_key_arn: ARN of the KMS key of that secret, where the secret does not know it; None for Secrets Manager's own.
+        wait: Maximum time that a deployment waits for the copy.
+        draft: Whether the model only drafts for another one, whose tokenizer it uses.
+        token_key_arn: ARN of the KMS key of that secret, if the secret construct does not know it; None for Secrets Manager's own.
     """
 
     repository: str
@@ -47,7 +47,7 @@ class StagingOrder:
 
 
 def token_problems(token: object) -> list[Problem]:
-    """Return the problem of a token that is no secret of Secrets Manager, such as its own text, which is never repeated."""
+    """Return a problem if a token is not a Secrets Manager secret, for example if it is the token's text, which is never repeated."""
     if isinstance(token, str):
         return [
             Problem(

@@ -32,30 +32,30 @@ class ModelSource:
     """A model's weights; make one with a `from_*` method, or from a `Model` specification.
 
     SageMaker downloads every file under the prefix to `/opt/ml/model` before the container starts, so the container needs
-    neither network nor credentials for it.
+    neither network access nor credentials for it.
 
     Args:
         model: The specification.
-        bucket: Bucket of its `prefix`, or to copy its `hugging_face` to; needed by both. With `s3`: bucket of the drafts that the component's
-            `speculative` promotes; needed by that alone.
-        key: KMS key of the bucket, where the bucket does not know it; with `s3`, the specification's `kms_key` by default.
-        token: With `hugging_face`: secret with a read token, for gated and private models; its KMS key comes with it, or is the
+        bucket: Bucket that contains `prefix`, or that `hugging_face` is copied to; required for both. With `s3`: bucket of the drafts that the
+            component's `speculative` promotes; required only for that.
+        key: KMS key of the bucket, if the bucket construct does not know it; with `s3`, the specification's `kms_key` by default.
+        token: With `hugging_face`: secret with a read token, for gated and private models. Its KMS key is taken from the secret, or from the
             specification's `token_kms_key`.
-        facts: What you know of the model; the catalogue's by default.
-        check: Whether the deployment first looks at config, tokenizer and the headers of all shards; of no effect with `hugging_face`,
+        facts: Your own facts about the model; the catalogue's by default.
+        check: Whether the deployment first checks config, tokenizer and the headers of all shards; has no effect with `hugging_face`,
             whose files are checked while they are copied.
-        wait: With `hugging_face`: longest that the deployment waits for the copy; five hours by default.
+        wait: With `hugging_face`: maximum time that the deployment waits for the copy; five hours by default.
 
     Attributes:
         weights_bytes: Size of the files, for the start-up time-outs; None if unknown.
         model_id: Catalogue id of the model, such as "Qwen/Qwen3-8B", for checks against it; None if unknown.
         repository: Repository on Hugging Face that the files come from; None for files in S3.
-        facts: What you know of the model, where the catalogue does not know it or says otherwise; None for the catalogue's.
-        specification: The specification that it was made from.
+        facts: Your own facts about the model, if it is not in the catalogue or differs from it; None for the catalogue's.
+        specification: The specification that it was created from.
         bucket: Bucket of its files, or of its drafts; None if unspecified.
 
     Raises:
-        ConfigurationError: The bucket is missing, the token is text, or the facts are none.
+        ConfigurationError: The bucket is missing, the token is text, or `facts` is not a model's facts.
     """
 
     @checked(but=("token", "facts"))
@@ -94,22 +94,22 @@ class ModelSource:
         check: bool = True,
         bucket: s3.IBucket | None = None,
     ) -> ModelSource:
-        """Weights under an S3 URI of any bucket the execution role may be let into.
+        """Weights under an S3 URI, in any bucket that the execution role can be given access to.
 
         Args:
-            uri: "s3://bucket/prefix/"; the slash at the end is added when it is missing.
-            weights_size: Size of all files; unknown gives the longest start-up time-outs SageMaker allows.
-            key: KMS key of the bucket, when it has one of its own.
-            model_id: Catalogue id of the model (`cdk-sglang models list`), that of `facts` by default: a model that does not fit the GPUs
-                is refused. Without an id, nobody checks that.
-            facts: What you know of the model, such as `catalogue("me/llama", also=[Path("models")])` of cdk_sglang.models, where
-                `cdk-sglang models add` wrote it; the catalogue's by default.
-            check: Whether the deployment first looks at config, tokenizer and the headers of all shards, and fails when one is
-                missing or cut short.
-            bucket: Bucket of the drafts that the component's `speculative` promotes; needed by that alone.
+            uri: "s3://bucket/prefix/"; a missing slash at the end is added.
+            weights_size: Size of all files; if unknown, the start-up time-outs are the longest that SageMaker allows.
+            key: KMS key of the bucket, if it has one of its own.
+            model_id: Catalogue id of the model (`cdk-sglang models list`), that of `facts` by default. A model that does not fit the GPUs
+                is refused; without an id, this is not checked.
+            facts: Your own facts about the model, as written by `cdk-sglang models add` and read by cdk_sglang.models, for example with
+                `catalogue("me/llama", also=[Path("models")])`; the catalogue's by default.
+            check: Whether the deployment first checks config, tokenizer and the headers of all shards, and fails if one is
+                missing or truncated.
+            bucket: Bucket of the drafts that the component's `speculative` promotes; required only for that.
 
         Raises:
-            ConfigurationError: Not an S3 URI, or no prefix in it.
+            ConfigurationError: The URI is not an S3 URI, or has no prefix.
         """
         model = Model(id=model_id, s3=uri, weights_gib=_gib(weights_size))
         return ModelSource(model, bucket=bucket, key=key, facts=facts, check=check)
@@ -126,16 +126,16 @@ class ModelSource:
         facts: ModelFacts | None = None,
         check: bool = True,
     ) -> ModelSource:
-        """Weights under a prefix of a bucket of yours; its KMS key comes with it.
+        """Weights under a prefix of your own bucket; its KMS key is taken from the bucket.
 
         Args:
             bucket: The bucket.
-            prefix: Such as "weights/Qwen/Qwen3-8B/"; the slash at the end is added when it is missing.
-            weights_size: Size of all files; unknown gives the longest start-up time-outs SageMaker allows.
-            key: KMS key of a bucket that does not know its own, such as one that is imported by name.
+            prefix: Prefix of the files, such as "weights/Qwen/Qwen3-8B/"; a missing slash at the end is added.
+            weights_size: Size of all files; if unknown, the start-up time-outs are the longest that SageMaker allows.
+            key: KMS key of the bucket, if the bucket construct does not know it, such as one that is imported by name.
             model_id: Catalogue id of the model, as for `from_s3`.
-            facts: What you know of the model, as for `from_s3`.
-            check: Whether the deployment first looks at the files, as for `from_s3`.
+            facts: Your own facts about the model, as for `from_s3`.
+            check: Whether the deployment first checks the files, as for `from_s3`.
 
         Raises:
             ConfigurationError: The prefix is empty or begins with a slash.
@@ -158,21 +158,21 @@ class ModelSource:
         wait: cdk.Duration | None = None,
         model_id: str | None = None,
     ) -> ModelSource:
-        """A model of Hugging Face, copied to S3 during the deployment: once, with every file held to the hub's hash.
+        """A model on Hugging Face, copied to S3 once during the deployment; every file is checked against the hub's hash.
 
-        Duplicates (`original/`), other formats (GGUF, ONNX) and pickles beside safetensors are left out.
+        Duplicates (`original/`), other formats (GGUF, ONNX) and pickles next to safetensors are skipped.
 
         Args:
             repo: "owner/name", such as "Qwen/Qwen3-8B".
-            revision: A commit, 40 hexadecimal digits: a branch would move under the endpoint.
-            bucket: Bucket of the copy, which is below "weights/<repo>/<revision>/" and stays when the stack is deleted.
+            revision: A commit, 40 hexadecimal digits; a branch could move under the endpoint.
+            bucket: Bucket for the copy, which is stored under "weights/<repo>/<revision>/" and kept when the stack is deleted.
             token: Secret with a read token, for gated and private models: its text, or the key "token" of its JSON.
-            weights_size: Size of all files; unknown gives the longest start-up time-outs SageMaker allows.
-            facts: What you know of the model, as for `from_s3`; the catalogue's of the repository by default.
-            include: Patterns of files to copy even where the rules leave them out.
-            exclude: Patterns of files to leave out besides.
+            weights_size: Size of all files; if unknown, the start-up time-outs are the longest that SageMaker allows.
+            facts: Your own facts about the model, as for `from_s3`; by default the catalogue's for the repository.
+            include: Patterns of files to copy even if the rules would skip them.
+            exclude: Patterns of additional files to skip.
             wait: How long the deployment waits, rounded up to stages of 50 minutes; five hours by default.
-            model_id: Catalogue id of a model of the same architecture, for a repository that the catalogue does not know; the repository
+            model_id: Catalogue id of a model of the same architecture, for a repository that is not in the catalogue; the repository
                 by default.
 
         Raises:
@@ -193,7 +193,7 @@ class ModelSource:
 
     @property
     def known(self) -> KnownModel:
-        """What is known of the model: what you said, else the catalogue's."""
+        """Facts about the model: your own, else the catalogue's."""
         if self.facts is None:
             return NOTHING_OWN.known(self.specification)
         return KnownModel(model=self.specification, facts=self.facts)
@@ -202,7 +202,7 @@ class ModelSource:
         """Let the endpoint's role read the prefix, and return the S3 URI, ending in a slash.
 
         Args:
-            access: Reading rights of the endpoint's role, which the prefix is added to.
+            access: Read permissions of the endpoint's role, to which the prefix is added.
         """
         bucket, folder = self._known_bucket(access), self.specification.folder
         access.read(bucket.arn, folder, bucket.key_arn)
@@ -223,7 +223,7 @@ class ModelSource:
             return WeightsStaging.of(scope).stage(self._order())
         if not self._check:
             return None
-        if access.check is None:  # one of the stack, looked up once by each endpoint
+        if access.check is None:  # one per stack; each endpoint looks it up once
             from cdk_sglang.serving.weights.check import WeightsCheck
 
             access.check = WeightsCheck.of(scope)
@@ -256,7 +256,7 @@ class ModelSource:
 
 
 def _gib(size: cdk.Size | None) -> float | None:
-    """Return a size in GiB; None where it is unspecified or known only at deployment."""
+    """Return a size in GiB; None if it is unspecified or known only at deployment."""
     return None if size is None or size.is_unresolved() else float(size.to_bytes()) / _BYTES_PER_GIB
 
 

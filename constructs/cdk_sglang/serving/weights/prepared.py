@@ -14,8 +14,8 @@ class PreparedModel:
 
     Attributes:
         ready: Construct after which the files are ready; models of several components may share it.
-        hold: Have the copy or check wait for whatever these constructs were told to wait for, the component first; returns the construct
-            after which the files are ready then.
+        hold: Makes the copy or check wait for the dependencies of the given constructs, the component first; returns the construct
+            after which the files are then ready.
     """
 
     ready: IConstruct

@@ -25,7 +25,7 @@ from cdk_sglang.serving.weights.hub import StagingOrder
 from cdk_sglang.serving.weights.prepared import PreparedModel
 
 MANIFEST: Final = "cdk-sglang-manifest.json"
-"""Written by the staging program (_runtime/weights/manifest.py) when everything else is there."""
+"""Written last by the staging program (_runtime/weights/manifest.py), when all other files are in place."""
 
 _ID: Final = "CdkSglangStaging"
 _RUNTIME: Final = Path(__file__).parents[2] / "_runtime"
@@ -40,11 +40,11 @@ secret=()
 if [ -n "$TOKEN_SECRET" ]; then secret=(--token-secret "$TOKEN_SECRET"); fi
 /tmp/stager/bin/python -m weights stage "$REPO" --revision "$REVISION" --bucket "$BUCKET" "${secret[@]}" $PATTERNS
 """
-"""`set -f`: the shell hands patterns over unexpanded."""
+"""`set -f`: the shell passes patterns on unexpanded."""
 
 
 class WeightsStaging(Construct):
-    """The CodeBuild project that stages models: one in a stack, created when the first model needs it.
+    """The CodeBuild project that stages models: one per stack, created when the first model needs it.
 
     It costs about $0.02 a minute while a model is copied, and nothing otherwise. Deleting the stack keeps the staged models.
     """
@@ -82,12 +82,12 @@ class WeightsStaging(Construct):
         return singleton(scope, _ID, WeightsStaging, WeightsStaging)
 
     def stage(self, order: StagingOrder) -> PreparedModel:
-        """Have a model staged for a component. The same model is staged once."""
+        """Stage a model for a component. The same model is staged once."""
         place = self._place(order)
         users = self._users[place.node.id] = self._users.get(place.node.id, 0) + 1
 
         def hold(waiting: Sequence[IConstruct]) -> IConstruct:
-            if users == self._users[place.node.id] == 1:  # others of the model may be what the component waits for
+            if users == self._users[place.node.id] == 1:  # the component may wait for other users of the model
                 place.node.add_dependency(
                     lazy_dependency(lambda: [root for one in waiting for root in one.node.dependencies])
                 )
