@@ -1,8 +1,8 @@
-"""Where Bedrock AgentCore is: Regions of its runtimes and gateways, memories and policies, and the Availability Zones that a runtime may join.
+"""Availability of Bedrock AgentCore: Regions of its runtimes, gateways, memories and policies, and Availability Zones of runtimes.
 
 Regions are those of AWS's page (https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/agentcore-regions.html, read 2026-11). Zone ids are
 those of https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/agentcore-vpc.html as public guides quoted it in 2025-11, for nine Regions; AWS
-adds zones, so they are told and refuse nobody.
+adds zones, so the list is informative and no other zone is refused.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ _NAMES: Final = {"memory": "AgentCore memory", "policy": "policies of AgentCore 
 
 
 AgentCorePart: TypeAlias = Literal["runtime", "memory", "policy"]
-"""Parts of AgentCore whose Regions differ."""
+"""Parts of AgentCore with their own lists of Regions."""
 
 
 def agentcore_region_problem(region: str, part: AgentCorePart = "runtime") -> str | None:
-    """Return why AgentCore, or a part of it, is not to be had in a Region; None if it is, or if that is not known.
+    """Return why AgentCore, or a part of it, is not available in a Region; None if it is available or this is unknown.
 
     Args:
         region: AWS Region.
-        part: `runtime` for runtimes and gateways, which are everywhere where AgentCore is; `memory` or `policy`.
+        part: `runtime` for runtimes and gateways, which every Region with AgentCore has; `memory` or `policy`.
     """
     known = _regions()
     if region not in known:
@@ -38,7 +38,7 @@ def agentcore_region_problem(region: str, part: AgentCorePart = "runtime") -> st
 
 
 def agentcore_zone_ids(region: str) -> tuple[str, ...]:
-    """Return the ids of the Availability Zones that runtimes of a Region may join; none where they are not known.
+    """Return the ids of the Availability Zones that runtimes of a Region may join; empty if unknown.
 
     Args:
         region: AWS Region.

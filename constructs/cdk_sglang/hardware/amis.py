@@ -1,7 +1,7 @@
-"""The inference AMI under a container: which driver and CUDA an instance gets, and what an image needs of it.
+"""The inference AMI that a container runs on: the driver and CUDA version of an instance, and what an image requires of them.
 
 A container whose CUDA is newer than the AMI's, or that was not compiled for the GPU, hangs in `Creating` without a log
-line; so the image, the GPU and the AMI are checked as one decision.
+line, so image, GPU and AMI are checked together.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from cdk_sglang.hardware.instances import GpuInstance
 
 _UBUNTU_TAG = "0.5-gpu-py312-cu130-ubuntu24.04-sagemaker-v1"
-"""Floating tag of the AWS SGLang image compiled for every family here (aws/deep-learning-containers, 2026-08)."""
+"""Floating tag of the AWS SGLang image that is compiled for every GPU family in this package (aws/deep-learning-containers, 2026-08)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class InferenceAmi:
-    """One AMI that SageMaker can put under a container.
+    """An AMI on which SageMaker can run a container.
 
     Args:
-        name: Value of `InferenceAmiVersion`; `legacy-default` is what old families get and cannot be asked for.
+        name: Value of `InferenceAmiVersion`; `legacy-default` is the default of old families and cannot be requested.
         driver: NVIDIA driver branch, such as `580`.
-        cuda: Newest CUDA the driver runs, such as `13.0`.
+        cuda: Newest CUDA version that the driver supports, such as `13.0`.
         requestable: Whether `InferenceAmiVersion` accepts the name.
-        selectable_families: Families where it is documented as a choice beside the default.
-        default_families: Families that get it, or its revision, when nothing is asked.
-        source: Where this is documented.
+        selectable_families: Families for which it is documented as an alternative to the default.
+        default_families: Families whose default it is, or a revision of it.
+        source: Page that documents it.
     """
 
     name: str
@@ -48,7 +48,7 @@ class InferenceAmi:
         return _amis()
 
     def runs_on(self, family: str) -> bool:
-        """Return whether it is the default of the family or a choice on it.
+        """Return whether it is the default of the family or can be requested for it.
 
         Args:
             family: Family of instance types, for example g6e.
@@ -59,17 +59,17 @@ class InferenceAmi:
 def inference_ami_for(
     instance: GpuInstance, image_cuda: str, image_compute_capabilities: frozenset[str] | None
 ) -> InferenceAmi | None:
-    """Return the AMI to ask for, or None when the family's default is the one to have.
+    """Return the AMI to request; None if the family's default is suitable.
 
-    A choice is preferred to a default that would do as well: a default can change under a running fleet, a choice not.
+    An AMI that can be requested is preferred to an equally suitable default, because the default of a running fleet can change.
 
     Args:
         instance: The instance type.
         image_cuda: CUDA version inside the image, such as `13.0` or `13.0.3`.
-        image_compute_capabilities: GPUs the image was compiled for, such as `{"9.0", "10.0"}`; None when not known.
+        image_compute_capabilities: GPUs that the image was compiled for, such as `{"9.0", "10.0"}`; None if unknown.
 
     Returns:
-        None also when no AMI fits: `ami_problems` then says why.
+        None also if no AMI is suitable; `ami_problems` then returns the reason.
     """
     if ami_problems(instance, image_cuda, image_compute_capabilities, None):
         return None
@@ -83,15 +83,15 @@ def ami_problems(
     image_compute_capabilities: frozenset[str] | None,
     requested_ami: str | None,
 ) -> list[str]:
-    """Return what is wrong with running such an image on such an instance under such an AMI; each line names the fix.
+    """Return the problems of running an image on an instance type with an AMI; each line names the fix.
 
-    An image's CUDA may be too new for the AMI's driver, and too old for the GPU.
+    The image's CUDA version may be too new for the AMI's driver, or too old for the GPU.
 
     Args:
         instance: The instance type.
         image_cuda: CUDA version inside the image.
-        image_compute_capabilities: GPUs the image was compiled for; None when not known, which raises no problem.
-        requested_ami: `InferenceAmiVersion` as asked for; None for the choice `inference_ami_for` makes.
+        image_compute_capabilities: GPUs that the image was compiled for; None if unknown, which is not a problem.
+        requested_ami: `InferenceAmiVersion` as specified; None for the one that `inference_ami_for` chooses.
     """
     return [
         *_toolkit_problems(instance, image_cuda),
@@ -170,7 +170,7 @@ def _version(text: str) -> tuple[int, int]:
 
 @cache
 def _first_cuda() -> dict[str, str]:
-    """Return the first CUDA toolkit by compute capability that it compiles for."""
+    """Return, by compute capability, the first CUDA toolkit that compiles for it."""
     return {row["compute_capability"]: row["cuda"] for row in read_table(__file__, "first_cuda.csv")}
 
 

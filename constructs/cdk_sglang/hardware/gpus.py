@@ -1,4 +1,4 @@
-"""GPUs as an engine meets them: memory before a model is loaded, bandwidth, dense throughput, links."""
+"""GPUs as an engine sees them: free memory before a model is loaded, bandwidth, dense throughput, links."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from cdk_sglang.hardware.tables import number_or_none, read_table
 
 @dataclass(frozen=True, kw_only=True)
 class Gpu:
-    """One GPU model. Throughput is dense (no sparsity), per GPU.
+    """A GPU model. Throughput is per GPU and dense (without sparsity).
 
     Args:
         name: Catalogue name, such as `H100-SXM-80GB`.
-        product: The name people say, such as `H100`.
+        product: Common name, such as `H100`.
         memory_gib: GiB free on the GPU before the engine loads anything.
-        memory_mib: MiB of the whole GPU, `memory.total` of nvidia-smi, which SGLang's defaults follow.
+        memory_mib: Total memory in MiB, `memory.total` of nvidia-smi, from which SGLang derives its defaults.
         bandwidth_gb_s: Memory bandwidth, GB/s.
         bf16_tflops: Tensor throughput in bfloat16.
         fp8_tflops: The same in fp8; None where the GPU has no fp8 arithmetic.
         fp4_tflops: The same in fp4; None where the GPU has none.
-        nvlink_gb_s: NVLink bandwidth per direction, GB/s; None where GPUs talk over PCIe.
+        nvlink_gb_s: NVLink bandwidth per direction, GB/s; None if GPUs communicate over PCIe.
         pcie_gb_s: PCIe bandwidth per direction, GB/s.
         compute_capability: CUDA compute capability, such as `9.0`.
-        source: Where these figures come from.
+        source: Source of these figures.
     """
 
     name: str
@@ -46,13 +46,13 @@ class Gpu:
     @classmethod
     @checked()
     def of(cls, name: str) -> Gpu:
-        """Return the GPU of that catalogue name.
+        """Return the GPU with this catalogue name.
 
         Args:
             name: Name in the catalogue, for example H100-SXM-80GB.
 
         Raises:
-            ConfigurationError: The catalogue has no such GPU; the message names the nearest one.
+            ConfigurationError: The catalogue has no such GPU; the message names the most similar one.
         """
         known = _gpus()
         if name not in known:
@@ -66,7 +66,7 @@ class Gpu:
 
     @property
     def link_gb_s(self) -> float:
-        """Bandwidth per direction between two GPUs of one instance: NVLink where there is one, else PCIe."""
+        """Bandwidth per direction between two GPUs of one instance: NVLink if present, otherwise PCIe."""
         return self.nvlink_gb_s if self.nvlink_gb_s is not None else self.pcie_gb_s
 
 

@@ -1,4 +1,4 @@
-"""SageMaker GPU instance types for hosting: what one holds, and whether it can be reserved for endpoints."""
+"""SageMaker GPU instance types for hosting: their resources, and whether they can be reserved for endpoints."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from cdk_sglang.hardware.tables import read_table
 class GpuInstance:
     """One instance type, `ml.*`.
 
-    The types AWS offers for hosting are class attributes (`GpuInstance.P5_48XLARGE`); `GpuInstance.of` finds one by
-    its name and describes one this version does not know yet.
+    The types that AWS offers for hosting are class attributes (`GpuInstance.P5_48XLARGE`). `GpuInstance.of` finds a type by
+    its name, or describes one that this version does not know yet.
 
     Args:
-        name: As SageMaker writes it, `ml.p5.48xlarge`.
-        family: `p5`; the two P6 kinds are `p6-b200` and `p6-b300`.
-        gpu: What each of its GPUs is.
-        gpu_count: GPUs.
+        name: SageMaker's name of the type, `ml.p5.48xlarge`.
+        family: Family such as `p5`; the two P6 families are `p6-b200` and `p6-b300`.
+        gpu: Model of its GPUs.
+        gpu_count: Number of GPUs.
         vcpus: Virtual CPUs.
         memory_gib: Host memory, GiB.
-        nvme_gb: Local NVMe, GB (10^9 bytes); 0 when there is none.
-        network_gbps: Network bandwidth, Gbit/s; "up to" figures where AWS gives those.
+        nvme_gb: Local NVMe, GB (10^9 bytes); 0 if there is none.
+        network_gbps: Network bandwidth, Gbit/s; the maximum if AWS states an "up to" figure.
         reservable: Whether a SageMaker training plan can reserve it for an endpoint.
-        source: Where these figures come from.
+        source: Source of these figures.
     """
 
     G5_XLARGE: ClassVar[GpuInstance]
@@ -97,11 +97,11 @@ class GpuInstance:
         network_gbps: float = 0,
         reservable: bool = False,
     ) -> GpuInstance:
-        """Return the type of that name, or describe one that this version does not know.
+        """Return the type with this name, or describe one that this version does not know.
 
         Args:
             name: `ml.<family>.<size>`.
-            gpu: With the three below, describes a new type: its GPU.
+            gpu: GPU of a new type; required with the next three arguments to describe one.
             gpu_count: GPUs of the new type.
             vcpus: Virtual CPUs of the new type.
             memory_gib: Host memory of the new type, GiB.
@@ -140,7 +140,7 @@ class GpuInstance:
     @classmethod
     @checked()
     def named(cls, name: str) -> GpuInstance:
-        """Return the type of that name where nobody can describe a new one: on a command line, in a settings file.
+        """Return the type with this name, where a new type cannot be described, such as on a command line or in a settings file.
 
         Args:
             name: SageMaker's name of the type, for example ml.g6e.12xlarge.
@@ -154,12 +154,12 @@ class GpuInstance:
 
     @classmethod
     def all(cls) -> tuple[GpuInstance, ...]:
-        """Return every type this version knows, family by family and smallest first."""
+        """Return every type that this version knows, by family, smallest first."""
         return tuple(_BY_NAME.values())
 
     @property
     def gpu_memory_gib(self) -> float:
-        """GiB free on all its GPUs together before a model is loaded."""
+        """Free GiB on all its GPUs together before a model is loaded."""
         return self.gpu_count * self.gpu.memory_gib
 
 
@@ -168,7 +168,7 @@ _WITHOUT_GPU: Final = re.compile(r"(ml\.)?(c|dl|inf|m|r|t|trn|x|z)\d")
 
 
 def unknown_type(name: str) -> str:
-    """Say that this version does not know an instance type, and which it may be."""
+    """Return the message for an instance type that this version does not know, with suggestions."""
     with_gpu = [one.name for one in _BY_NAME.values() if one.gpu.product.lower() == name.lower()]
     if with_gpu:
         return f"{name!r} is a GPU, and an instance type is expected; types with it: {', '.join(with_gpu)}"
@@ -220,7 +220,7 @@ for _name, _instance in _BY_NAME.items():
 
 
 def bigger_or_fewer(instance: GpuInstance, gpus: int) -> str:
-    """Say what to do when a copy asks for more GPUs than an instance has.
+    """Return advice for a copy that needs more GPUs than an instance has.
 
     Args:
         instance: Instance type.

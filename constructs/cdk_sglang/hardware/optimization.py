@@ -1,4 +1,4 @@
-"""What SageMaker's optimization jobs train and on which types, and where its benchmark jobs run."""
+"""Models and instance types that SageMaker's optimization jobs support, and Regions and cost of its benchmark jobs."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ BENCHMARK_REGIONS: Final = (
 """Regions with AI benchmark jobs (SageMaker guide, read 2026-11-29)."""
 
 BENCHMARK_JOB_USD_PER_HOUR: Final = 1.0
-"""What the gate of a draft counts for a benchmark job's own instance. It is assumed: neither the API nor the guide names the instance's type or
+"""Price that the gate of a draft assumes for a benchmark job's own instance: neither the API nor the guide names the instance's type or
 price (https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateAIBenchmarkJob.html and generative-ai-inference-recommendations of the
 guide, read 2026-12-01)."""
 ASSUMED_JOB_PRICE: Final = (
     f"benchmark jobs' own instances are counted at {BENCHMARK_JOB_USD_PER_HOUR:.2f} $/h, which is assumed: AWS publishes neither their type nor "
     "their price; compare the bill"
 )
-"""The assumption in words, for whatever shows such a cost."""
+"""The assumption in words, for every place that shows such a cost."""
 
 
 @cache
@@ -51,7 +51,7 @@ def job_types() -> tuple[str, ...]:
 
 
 def job_type_problem(name: str) -> str | None:
-    """Return why optimization jobs do not train on a type; None if they do.
+    """Return why optimization jobs do not train on an instance type; None if they do.
 
     Args:
         name: Name of an instance type, such as ml.g6e.12xlarge.

@@ -1,4 +1,4 @@
-"""Where SageMaker and its GPU types are known to be absent; what is not known is not held against anyone."""
+"""Regions in which SageMaker or its GPU types are known to be unavailable; unknown combinations are not reported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cdk_sglang.hardware.tables import read_table
 
 
 def regions_without(instance: GpuInstance) -> frozenset[str]:
-    """Return the Regions documented as lacking the type; a Region that is not returned may still lack it.
+    """Return the Regions documented as not having the type; other Regions may also lack it.
 
     Args:
         instance: Instance type.
@@ -19,7 +19,7 @@ def regions_without(instance: GpuInstance) -> frozenset[str]:
 
 
 def unknown_region(region: str) -> str | None:
-    """Return what is wrong with a Region that SageMaker has no endpoint in; None if it has one.
+    """Return a message if SageMaker has no endpoint in a Region; None if it has one.
 
     Args:
         region: AWS Region.
@@ -31,7 +31,7 @@ def unknown_region(region: str) -> str | None:
 
 
 def region_problems(region: str, instance: GpuInstance) -> list[str]:
-    """Return what is known to speak against using the type in the Region; an empty list is no promise of capacity.
+    """Return the known problems of using the type in the Region; an empty list does not guarantee capacity.
 
     Args:
         region: AWS Region.
@@ -52,7 +52,7 @@ def region_problems(region: str, instance: GpuInstance) -> list[str]:
 
 
 def region_doubts(region: str, instance: GpuInstance) -> list[str]:
-    """Return why the type may not be had in the Region, although nothing is documented; an empty list is no promise of capacity.
+    """Return why the type may be unavailable in the Region although this is not documented; an empty list does not guarantee capacity.
 
     AWS publishes no list of SageMaker's types by Region. What EC2 does not offer, SageMaker cannot run.
 
@@ -61,7 +61,7 @@ def region_doubts(region: str, instance: GpuInstance) -> list[str]:
         instance: Instance type.
     """
     if region not in _sagemaker_regions() or region in regions_without(instance):
-        return []  # `region_problems` says so
+        return []  # `region_problems` reports it
     if region not in _offered():
         return [f"whether {instance.name} is offered in {region} is unknown; ask with: cdk-sglang doctor"]
     types, source = _offered()[region]
@@ -74,7 +74,7 @@ def region_doubts(region: str, instance: GpuInstance) -> list[str]:
 
 
 def pool_region_problems(region: str) -> list[str]:
-    """Return what speaks against a pool of several instance types in the Region.
+    """Return the problems of a pool of several instance types in the Region.
 
     Args:
         region: AWS Region.
@@ -89,7 +89,7 @@ def pool_region_problems(region: str) -> list[str]:
 
 
 def zero_instances_problems(region: str, instance: GpuInstance) -> list[str]:
-    """Return what is known to speak against scaling the type to no instance in the Region.
+    """Return the known problems of scaling the type to zero instances in the Region.
 
     Args:
         region: AWS Region.
@@ -102,7 +102,7 @@ def zero_instances_problems(region: str, instance: GpuInstance) -> list[str]:
 
 
 def dlc_account(region: str) -> str | None:
-    """Return the account with AWS's deep learning containers in the Region; None where it has none, or is newer than the table.
+    """Return the account with AWS's deep learning containers in the Region; None if there is none, or if the Region is newer than the table.
 
     Args:
         region: AWS Region.
@@ -138,7 +138,7 @@ def _gaps() -> dict[tuple[str, str], str]:
 
 @cache
 def _offered() -> dict[str, tuple[frozenset[str], str]]:
-    """Return the types that EC2 offers in each Region that is recorded, and where; written by tools/offerings.py."""
+    """Return, for each recorded Region, the types that EC2 offers there and the source; tools/offerings.py writes the data."""
     rows = read_table(__file__, "ec2_offerings.csv")
     return {row["region"]: (frozenset(row["types"].split()), row["source"]) for row in rows}
 

@@ -1,4 +1,4 @@
-"""What SageMaker training plans can reserve for endpoints: types, counts and terms."""
+"""Limits of SageMaker training plans for endpoints: instance types, counts and terms."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from cdk_sglang.hardware.instances import GpuInstance
 
 # https://docs.aws.amazon.com/sagemaker/latest/dg/reserve-capacity-with-training-plans.html (read 2026-11-21)
 PLAN_COUNTS = (1, 2, 4, 8, 16, 32, 64)
-"""Instances a plan can hold."""
+"""Numbers of instances that a plan can hold."""
 PLAN_MIN_DAYS = 1
-"""Fewest days of a training plan."""
+"""Minimum number of days of a training plan."""
 PLAN_MAX_DAYS = 182
-"""Terms, in steps of a day."""
+"""Maximum number of days of a training plan; terms are in steps of one day."""
 
 
 def reservable_problem(instance: GpuInstance) -> str | None:
-    """Say why no plan can reserve the type for endpoints; None when one can.
+    """Return why no plan can reserve the type for endpoints; None if one can.
 
     Args:
         instance: Instance type.
@@ -26,7 +26,7 @@ def reservable_problem(instance: GpuInstance) -> str | None:
 
 
 def plan_count_problem(count: int) -> str | None:
-    """Say why no plan holds so many instances; None when one can.
+    """Return why no plan can hold this number of instances; None if one can.
 
     Args:
         count: Number of instances.

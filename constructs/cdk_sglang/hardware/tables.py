@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 def read_table(beside: str, name: str) -> tuple[Mapping[str, str], ...]:
-    """Return the rows of `data/<name>` beside the module file `beside`, each by column name."""
+    """Return the rows of `data/<name>` next to the module file `beside`, as mappings by column name."""
     text = (Path(beside).parent / "data" / name).read_text(encoding="utf-8")
     return tuple(csv.DictReader(text.splitlines()))
 
 
 def number_or_none(text: str) -> float | None:
-    """Return the number in a cell, or None for an empty one: the fact is not known, or the hardware lacks it."""
+    """Return the number in a cell; None for an empty cell, which means that the fact is unknown or the hardware lacks the feature."""
     return float(text) if text else None

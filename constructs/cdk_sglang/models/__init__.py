@@ -1,4 +1,4 @@
-"""What a model's config.json says of it, and where its weights come from."""
+"""Facts read from a model's config.json, and the source of its weights."""
 
 from cdk_sglang.models.architecture import LinearAttention, Mla, ModelArchitecture, Moe, Quantization
 from cdk_sglang.models.config import read_config

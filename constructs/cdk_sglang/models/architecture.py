@@ -1,4 +1,4 @@
-"""What a model is made of, as far as memory and speed depend on it: layers, attention, experts, quantization."""
+"""The parts of a model that determine memory and speed: layers, attention, experts, quantization."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class ModelArchitecture:
-    """One decoder, dense or sparse, of any attention kind.
+    """A decoder model, dense or sparse, with any kind of attention.
 
     Args:
         model_type: `model_type` of the config.
-        hidden_size: Width.
+        hidden_size: Width of the model.
         vocab_size: Vocabulary, padded as in the config.
         heads: Query heads.
         kv_heads: Key/value heads of full-attention layers.
@@ -52,28 +52,28 @@ class ModelArchitecture:
         v_head_dim: Value width per head.
         full_layers: Layers that attend to the whole context.
         sliding_layers: Layers that attend to the last `sliding_window` tokens.
-        sliding_window: Tokens of that window; None when there is none.
+        sliding_window: Tokens of that window; None if there is none.
         sliding_kv_heads: Key/value heads of sliding layers.
         sliding_head_dim: Query and key width per head of sliding layers.
         sliding_v_head_dim: Value width per head of sliding layers.
-        gated_attention: The query projection also makes an output gate of the same size.
-        shared_kv: Full layers keep one tensor as key and value.
-        mla: Latent attention in place of key/value heads.
-        compressed: Compressed attention in place of both.
+        gated_attention: Whether the query projection also produces an output gate of the same size.
+        shared_kv: Whether full-attention layers keep one tensor as both key and value.
+        mla: Latent attention, which replaces key/value heads.
+        compressed: Compressed attention, which replaces both.
         linear: Linear-attention layers.
-        mixer_only_layers: Attention and MLP are separate layers (Nemotron-H), not two halves of one.
+        mixer_only_layers: Whether attention and MLP are separate layers (Nemotron-H), not two parts of one layer.
         dense_layers: Layers with a plain MLP.
         intermediate_size: Width of that MLP.
         mlp_matrices: 3 for gated MLPs, 2 for plain ones.
         moe: Expert layers.
         mtp_layers: Layers that predict further tokens, for speculative decoding.
-        mtp_dense: Those layers have a plain MLP though the model has experts (Step, MiMo).
-        tied_embeddings: Input and output embeddings are one tensor.
-        max_position_embeddings: Longest context; None when the config does not say.
+        mtp_dense: Whether those layers have a plain MLP although the model has experts (Step, MiMo).
+        tied_embeddings: Whether input and output embeddings are one tensor.
+        max_position_embeddings: Longest context; None if the config does not state it.
         quantization: How weights are stored.
-        index_head_dim: Width of a sparse-attention indexer's key beside plain key/value heads; None without one.
-        kv_known: The bytes of the KV cache follow from the fields above.
-        other_parameters: Parameters of kinds not listed here, from a stated total; negative where those are fewer.
+        index_head_dim: Width of a sparse-attention indexer's key in addition to plain key/value heads; None without an indexer.
+        kv_known: Whether the bytes of the KV cache follow from the fields above.
+        other_parameters: Difference between a stated total of parameters and those counted here; may be negative.
         vision_parameters: Parameters of a vision or audio tower, loaded with the model.
         vision: The image encoder of a multimodal checkpoint; None for text.
         images: How it takes images; None for a model of text alone.
@@ -148,7 +148,7 @@ class ModelArchitecture:
 
     @property
     def router_parameters(self) -> float:
-        """Parameters of the expert routers: never quantized, the same on every rank."""
+        """Parameters of the expert routers, which are never quantized and are replicated on every rank."""
         return float(self.moe.layers * self.moe.experts * self.hidden_size) if self.moe else 0.0
 
     @property
@@ -158,23 +158,23 @@ class ModelArchitecture:
 
     @property
     def dense_mlp_parameters(self) -> float:
-        """Parameters of MLPs that are no experts."""
+        """Parameters of MLPs that are not experts."""
         return float(self.mlp_matrices * self.hidden_size * self.dense_layers * self.intermediate_size)
 
     @property
     def shared_expert_parameters(self) -> float:
-        """Parameters of experts that every token goes to."""
+        """Parameters of shared experts, which every token passes through."""
         shared = self.moe.layers * self.moe.shared_intermediate_size if self.moe else 0
         return float(self.mlp_matrices * self.hidden_size * shared)
 
     @property
     def latent_expert_parameters(self) -> float:
-        """Parameters of the projections into and out of the width that experts work in: whole on every rank."""
+        """Parameters of the projections into and out of the experts' own width, which are replicated on every rank."""
         return float(self.moe.layers * 2 * self.hidden_size * (self.moe.latent_size or 0)) if self.moe else 0.0
 
     @property
     def attention_parameters(self) -> float:
-        """Parameters of attention and linear-attention projections, and of what else lies between the MLPs."""
+        """Parameters of attention and linear-attention projections, and of everything else between the MLPs."""
         if self.compressed is not None:
             return self.compressed.parameters(self.hidden_size, self.heads, self.head_dim) + self.other_parameters
         total = self.full_layers * self._attention_size(
@@ -187,7 +187,7 @@ class ModelArchitecture:
 
     @property
     def output_parameters(self) -> float:
-        """Parameters of the projections out of attention, those of linear attention aside."""
+        """Parameters of the output projections of attention, without linear attention."""
         if self.compressed is not None:
             return float(self.layers * self.compressed.o_groups * self.compressed.o_lora_rank * self.hidden_size)
         value = self.mla.v_head_dim if self.mla is not None else self.v_head_dim
@@ -196,7 +196,7 @@ class ModelArchitecture:
 
     @property
     def mla_replicated_parameters(self) -> float:
-        """Projections that every tensor-parallel rank keeps whole: down projections of attention, and those of latent experts."""
+        """Parameters of projections that are replicated on every tensor-parallel rank: down projections of attention, and those of latent experts."""
         if self.compressed is not None:
             rest = self.compressed.parameters(self.hidden_size, self.heads, self.head_dim)
             one = self.compressed.q_lora_rank + self.compressed.o_lora_rank
@@ -236,7 +236,7 @@ class ModelArchitecture:
 
     @property
     def mtp_parameters(self) -> float:
-        """Parameters of the multi-token-prediction layers: each one more block and a projection of two embeddings."""
+        """Parameters of the multi-token-prediction layers: each is one more block and a projection of two embeddings."""
         if not self.mtp_layers:
             return 0.0
         attention = self.attention_parameters - self.linear_parameters - self.latent_expert_parameters

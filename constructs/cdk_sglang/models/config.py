@@ -1,7 +1,7 @@
 """Reads a Hugging Face `config.json` into a `ModelArchitecture`.
 
-Multimodal wrappers are unwrapped to their text model. What decides memory and is missing is an error that says which key
-is missing; nothing that decides memory is guessed. Keys are those of transformers 5 and of the configs in the catalogue.
+Multimodal wrappers are unwrapped to their text model. A missing key that memory depends on is an error that names the key; such values are
+never guessed. Keys are those of transformers 5 and of the configs in the catalogue.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _BY_HAND = (
 
 
 def read_config(config: Config, *, where: str = "config.json") -> ModelArchitecture:
-    """Return the architecture a config describes.
+    """Return the architecture that a config describes.
 
     Args:
         config: The parsed `config.json`.
-        where: What to call it in messages.
+        where: Name of the config in messages.
 
     Raises:
         ConfigurationError: A key that memory depends on is absent or not a number; every such key is named.
@@ -71,7 +71,7 @@ def read_config(config: Config, *, where: str = "config.json") -> ModelArchitect
 
 
 def unwrap(config: Config) -> Config:
-    """Return the text model's part of a config, with the quantization of the whole."""
+    """Return the text model's section of a config, with the quantization of the whole model."""
     for key in _TEXT_KEYS:
         inner = config.get(key)
         if isinstance(inner, Mapping) and ("hidden_size" in inner or any(k in inner for k in _TEXT_KEYS)):
@@ -187,7 +187,7 @@ def _moe(text: Config, counts: LayerCounts) -> Moe | None:
     )
     size = int(_first(text, "moe_intermediate_size", "intermediate_size") or 0)
     if shared_mlp := str(text.get("model_type", "")).startswith("gemma4"):
-        shared_mlp = bool(text.get("intermediate_size"))  # a dense MLP beside the experts
+        shared_mlp = bool(text.get("intermediate_size"))  # a dense MLP next to the experts
     shared = (
         text["intermediate_size"]
         if shared_mlp
@@ -224,7 +224,7 @@ def _compressed(text: Config) -> CompressedAttention | None:
     ratios = text.get("compress_ratios")
     if not isinstance(ratios, list) or not text.get("o_lora_rank"):
         return None
-    own = ratios[: int(text["num_hidden_layers"])]  # what is left are those of the prediction layers
+    own = ratios[: int(text["num_hidden_layers"])]  # the rest belongs to the prediction layers
     return CompressedAttention(
         q_lora_rank=int(text.get("q_lora_rank") or 0),
         o_lora_rank=int(text["o_lora_rank"]),

@@ -1,4 +1,4 @@
-"""Which kinds of layers a checkpoint's quantization leaves out, read from the names that its config lists."""
+"""Determines which kinds of layers a checkpoint's quantization excludes, from the names that its config lists."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 LIST_KEYS: Final = ("ignore", "modules_to_not_convert", "exclude_modules", "ignored_layers")
-"""Where configs list the layers that stay as they are: compressed-tensors, transformers, ModelOpt, and SGLang's own fp8."""
+"""Keys under which configs list unquantized layers: compressed-tensors, transformers, ModelOpt, and SGLang's own fp8."""
 
 KINDS: Final = ("attention", "output", "linear", "mlp", "shared", "experts")
-"""Kinds of layers that checkpoints treat alike: projections into attention, out of it, linear attention, plain MLPs, shared and routed experts."""
+"""Kinds of layers that checkpoints treat alike: projections into and out of attention, linear attention, plain MLPs, shared and routed experts."""
 
 _MODULES: Final[Mapping[str, tuple[str, ...]]] = {
     "attention": ("self_attn.q_proj", "self_attn.q_b_proj", "attn.wq_b", "mixer.q_proj"),
@@ -29,12 +29,12 @@ _MODULES: Final[Mapping[str, tuple[str, ...]]] = {
 _BESIDE_MLP: Final[Mapping[str, tuple[str, ...]]] = {
     **_MODULES, "shared": ("mlp.down_proj",), "experts": ("moe.experts.0.down_proj",), "mlp": (),
 }  # fmt: skip
-"""Names in Gemma 4, whose plain MLP stands beside the experts of each layer."""
+"""Names in Gemma 4, where each layer has a plain MLP in addition to its experts."""
 _PREFIX: Final = re.compile(r"^(model\.language_model|language_model\.model|backbone|model)\.")
 
 
 def listed(section: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of layers that a quantization section leaves out, as written; empty where it lists none.
+    """Return the names of layers that a quantization section excludes, as written; empty if it lists none.
 
     Args:
         section: `quantization_config` of a config.json, or a ModelOpt `hf_quant_config.json`.
@@ -51,15 +51,15 @@ def listed(section: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def left_out(names: Iterable[str], layers: Mapping[str, int], total: int, *, beside: bool = False) -> dict[str, float]:
-    """Return the share of each kind's layers that stay as they are; kinds without any are left out.
+    """Return, by kind, the share of layers that stay unquantized; kinds without such layers are omitted.
 
-    Layers with experts are taken to follow those with a plain MLP, as they do in every model of the catalogue that has both.
+    Layers with experts are assumed to follow those with a plain MLP, as in every model of the catalogue that has both.
 
     Args:
         names: Names as configs write them: whole names, parts of them, globs, or regular expressions after `re:`.
-        layers: Layers of each kind.
-        total: Layers of the model.
-        beside: A plain MLP stands beside the experts of each layer (Gemma 4).
+        layers: Number of layers of each kind.
+        total: Number of layers of the model.
+        beside: Whether each layer has a plain MLP in addition to its experts (Gemma 4).
     """
     matcher = _matcher(names)
     shares = {}
@@ -76,10 +76,10 @@ def left_out(names: Iterable[str], layers: Mapping[str, int], total: int, *, bes
 
 
 def methods_by_kind(quantized: Mapping[str, Any]) -> dict[str, str]:
-    """Return the algorithm of each kind of layers that ModelOpt's `quantized_layers` names, in its own words and upper case.
+    """Return the algorithm of each kind of layers in ModelOpt's `quantized_layers`, as ModelOpt names it, in upper case.
 
     Args:
-        quantized: Names of layers with their settings.
+        quantized: Settings by name of the layer.
     """
     found: dict[str, str] = {}
     for name, settings in quantized.items():
@@ -94,7 +94,7 @@ def methods_by_kind(quantized: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _matcher(names: Iterable[str]) -> Callable[[str], object]:
-    """Return a function that says whether any of the names means a module."""
+    """Return a function that tells whether any of the names matches a module."""
     patterns = []
     for name in names:
         if name.startswith("re:"):

@@ -1,4 +1,4 @@
-"""`ModelFacts`: a model by its id, its architecture and where that was read; the catalogue and files of the user."""
+"""`ModelFacts`: the id of a model, its architecture, and the source of both: the catalogue or a file of the user."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ GIB = 2**30
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFacts:
-    """What planning needs to know of a model.
+    """Facts of a model that planning needs.
 
     Args:
         id: Catalogue id, as on Hugging Face.
         architecture: Its layers and how its weights are stored.
-        source: Where the config was read.
-        parameters_billion: Total its makers state; None when they do not.
-        note: What is not known of it; empty when nothing is missing.
-        date: Day it was read, where that was kept.
-        file: File of the user's that has it; empty for the package's catalogue.
-        is_embedding: It makes embeddings, for which SGLang needs `--is-embedding`.
-        architectures: Classes that load it, as its config names them; empty where the catalogue does not say.
-        labels: Classes that it tells apart; 0 where its config names none.
-        assumed_format: The format of its weights is taken from its name, since its own quantization is not in the catalogue.
+        source: Source from which the config was read.
+        parameters_billion: Total parameters as its makers state them, in billions; None if they do not.
+        note: What is unknown of it; empty if nothing is missing.
+        date: Day on which it was read; empty if unknown.
+        file: The user's file that contains it; empty for the package's catalogue.
+        is_embedding: Whether it creates embeddings, for which SGLang needs `--is-embedding`.
+        architectures: Classes that load it, as its config names them; empty if the catalogue does not state them.
+        labels: Number of classes that it distinguishes; 0 if its config names none.
+        assumed_format: Whether the format of its weights is derived from its name, because its own quantization is not in the catalogue.
     """
 
     id: str
@@ -60,7 +60,7 @@ class ModelFacts:
             dtype: Name of the format.
 
         Raises:
-            ConfigurationError: The format is not known.
+            ConfigurationError: The format is unknown.
         """
         own = self.architecture.quantization
         method = method_of(dtype.split("/", maxsplit=1)[0])
@@ -85,7 +85,7 @@ class ModelFacts:
 
 
 def weight_bytes(architecture: ModelArchitecture) -> float:
-    """Return stored bytes of all weights, scales included."""
+    """Return the stored bytes of all weights, including scales."""
     linear, experts = linear_bytes_per_weight(architecture)
     total = (architecture.attention_parameters + architecture.mlp_parameters) * linear
     total += architecture.expert_parameters * experts
@@ -94,7 +94,7 @@ def weight_bytes(architecture: ModelArchitecture) -> float:
 
 
 def linear_bytes_per_weight(architecture: ModelArchitecture) -> tuple[float, float]:
-    """Return stored bytes per weight of attention and MLP layers, and of routed experts."""
+    """Return the stored bytes per weight of attention and MLP layers, and of routed experts."""
     quantization = architecture.quantization
 
     def size(method: str) -> float:
@@ -127,7 +127,7 @@ def linear_bytes_per_weight(architecture: ModelArchitecture) -> tuple[float, flo
 
 
 def doubts(facts: ModelFacts) -> tuple[str, ...]:
-    """Say what of a model's facts is an assumption; empty where nothing is."""
+    """Return the assumptions in a model's facts; empty if there are none."""
     if not facts.assumed_format:
         return ()
     method = facts.architecture.quantization.method

@@ -1,4 +1,4 @@
-"""Which image processor a model has, by the family that its `config.json` names."""
+"""Finds the image processor of a model by the family that its `config.json` names."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Section = Mapping[str, Any]
 
 
 def image_input(config: Section, text: Section) -> ImageInput | None:
-    """Return how a model takes images; None for a model of text alone.
+    """Return how a model takes images; None for a text-only model.
 
     Args:
         config: The whole `config.json`.
-        text: Its text model's part, with `vision_config` of the whole.
+        text: Its text model's section, with `vision_config` of the whole.
     """
     section = text.get("vision_config")
     vision = section if isinstance(section, dict) else None
@@ -50,13 +50,13 @@ def _is(kinds: tuple[str, ...], *beginnings: str) -> bool:
 
 
 def _rule(kinds: tuple[str, ...], config: Section, vision: Section) -> ImageRule | None:
-    """Return the rule of a family of models; None for one that nobody has read."""
+    """Return the rule of a family of models; None if its processor was not read."""
     found = next((rule for beginnings, rule in _FAMILIES.items() if _is(kinds, *beginnings)), None)
     return None if found is None else found(config, vision)
 
 
 def _area(patch: int, least_pixels: int, most_pixels: int) -> Callable[[Section, Section], ImageRule]:
-    """Return a family's rule whose limits stand in the `preprocessor_config.json` of its checkpoints."""
+    """Return the rule of a family whose limits are in the `preprocessor_config.json` of its checkpoints."""
 
     def rule(_config: Section, vision: Section) -> ImageRule:
         return AreaLimits(
@@ -90,7 +90,7 @@ def _rows(patch: int, merge: int, long_side: int) -> Callable[[Section, Section]
 
 
 def _kimi(_config: Section, vision: Section) -> ImageRule | None:
-    """Return Kimi-K2.5's rule; the text model's type is DeepSeek's in some of its checkpoints."""
+    """Return Kimi-K2.5's rule; in some of its checkpoints the text model has DeepSeek's type."""
     if "vt_hidden_size" not in vision:
         return None
     patch = number_of(vision, "patch_size") or 14
@@ -114,4 +114,4 @@ _FAMILIES: Final[Mapping[tuple[str, ...], Callable[[Section, Section], ImageRule
     ("pixtral",): _rows(patch=16, merge=1, long_side=1024),
     ("kimi_k2", "deepseek_v3"): _kimi,
 }
-"""Rules by the beginnings of `model_type`, the first that fits."""
+"""Rules by prefixes of `model_type`; the first match applies."""

@@ -1,7 +1,7 @@
-"""How many tokens of a prompt an image takes, by the rules of each model's own image processor.
+"""Number of prompt tokens of an image, by the rules of each model's own image processor.
 
-Each rule follows the processor that SGLang 0.5.23 runs (srt/multimodal/processors) and, where that one calls the checkpoint's, the one of
-transformers 5.19 with the limits of the published `preprocessor_config.json`. Tokens that stand for an image and divide its rows and tiles are
+Each rule follows the processor that SGLang 0.5.23 runs (srt/multimodal/processors) and, where that one calls the checkpoint's processor,
+the one of transformers 5.19 with the limits of the published `preprocessor_config.json`. Tokens that stand for an image and divide its rows and tiles are
 counted; the one to three that begin and end an image in a chat template are not.
 """
 
@@ -14,10 +14,10 @@ from typing import Protocol
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSize:
-    """What one image becomes.
+    """Size of one image in the prompt and in the encoder.
 
     Attributes:
-        tokens: Tokens of the prompt.
+        tokens: Tokens in the prompt.
         patches: Patches that pass through the encoder.
     """
 
@@ -29,16 +29,16 @@ class ImageRule(Protocol):
     """A processor's rule."""
 
     def size_of(self, height: int, width: int) -> ImageSize:
-        """Return what an image of so many pixels becomes."""
+        """Return the size of an image with these pixel dimensions."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageInput:
-    """Images as a model takes them.
+    """How a model takes images.
 
     Attributes:
-        rule: Its processor's rule; None where nobody has read it.
-        layers: Layers of the encoder; 0 if unknown.
+        rule: Its processor's rule; None if it was not read.
+        layers: Number of layers of the encoder; 0 if unknown.
         width: Width of the encoder; 0 if unknown.
     """
 
@@ -57,7 +57,7 @@ class AreaLimits:
     most_pixels: int
 
     def size_of(self, height: int, width: int) -> ImageSize:
-        """Return what an image of so many pixels becomes."""
+        """Return the size of an image with these pixel dimensions."""
         factor = self.patch * self.merge
         rows, columns = max(1, round(height / factor)), max(1, round(width / factor))
         if rows * columns * factor**2 > self.most_pixels:
@@ -71,7 +71,7 @@ class AreaLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class PatchLimits:
-    """Images are made smaller to a number of patches, and padded to merged ones (Kimi: `navit_resize_config` of kimi_k25.py)."""
+    """Images are scaled down to a maximum number of patches, and padded to whole merged patches (Kimi: `navit_resize_config` of kimi_k25.py)."""
 
     patch: int
     merge: int
@@ -79,7 +79,7 @@ class PatchLimits:
     most_per_side: int
 
     def size_of(self, height: int, width: int) -> ImageSize:
-        """Return what an image of so many pixels becomes."""
+        """Return the size of an image with these pixel dimensions."""
         side = self.most_per_side * self.patch
         held = max(1.0, width // self.patch) * max(1.0, height // self.patch)
         scale = min(1.0, math.sqrt(self.most_patches / held), side / width, side / height)
@@ -92,7 +92,7 @@ class PatchLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class LongSide:
-    """The long side is made smaller to a limit, a short one larger (MiniMax-M3: `_compute_aligned_size` of minimax_m3_vl.py)."""
+    """The long side is scaled down to a maximum, or a short side up to a minimum (MiniMax-M3: `_compute_aligned_size` of minimax_m3_vl.py)."""
 
     patch: int
     merge: int
@@ -100,7 +100,7 @@ class LongSide:
     short_side: int
 
     def size_of(self, height: int, width: int) -> ImageSize:
-        """Return what an image of so many pixels becomes."""
+        """Return the size of an image with these pixel dimensions."""
         factor, longest, shortest = self.patch * self.merge, max(height, width), min(height, width)
         limit = self.long_side - self.long_side % factor
         scale = 1.0
@@ -114,14 +114,14 @@ class LongSide:
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """The long side is made smaller to a limit; each row of merged patches ends with a token (Pixtral, Mistral 3: pixtral.py)."""
+    """The long side is scaled down to a maximum; each row of merged patches ends with a token (Pixtral, Mistral 3: pixtral.py)."""
 
     patch: int
     merge: int
     long_side: int
 
     def size_of(self, height: int, width: int) -> ImageSize:
-        """Return what an image of so many pixels becomes."""
+        """Return the size of an image with these pixel dimensions."""
         factor, scale = self.patch * self.merge, max(1.0, height / self.long_side, width / self.long_side)
         rows, columns = ((math.floor(side / scale) - 1) // factor + 1 for side in (height, width))
         return ImageSize(tokens=rows * (columns + 1), patches=rows * columns * self.merge**2)
@@ -129,14 +129,14 @@ class Rows:
 
 @dataclass(frozen=True, kw_only=True)
 class PatchBudget:
-    """Images are made as large as a number of patches allows (Gemma 4: transformers `get_aspect_ratio_preserving_size`)."""
+    """Images are scaled to the largest size within a number of patches (Gemma 4: transformers `get_aspect_ratio_preserving_size`)."""
 
     patch: int
     merge: int
     most_tokens: int
 
     def size_of(self, height: int, width: int) -> ImageSize:
-        """Return what an image of so many pixels becomes."""
+        """Return the size of an image with these pixel dimensions."""
         factor = self.patch * self.merge
         scale = math.sqrt(self.most_tokens * factor**2 / (height * width))
         rows, columns = (math.floor(side * scale / factor) for side in (height, width))
@@ -147,7 +147,7 @@ class PatchBudget:
 
 @dataclass(frozen=True, kw_only=True)
 class NearestTiles:
-    """The grid of tiles whose ratio of sides is nearest, and the whole image once more (InternVL: `dynamic_preprocess` of internvl.py).
+    """The grid of tiles with the nearest aspect ratio, plus the whole image (InternVL: `dynamic_preprocess` of internvl.py).
 
     With one tile at most, every image is scaled to the same square (Gemma 3, whose pan and scan is off by default).
     """
@@ -157,7 +157,7 @@ class NearestTiles:
     most_tiles: int
 
     def size_of(self, height: int, width: int) -> ImageSize:
-        """Return what an image of so many pixels becomes."""
+        """Return the size of an image with these pixel dimensions."""
         grids = sorted(_grids(self.most_tiles), key=lambda grid: grid[0] * grid[1])
         nearest = min(abs(width / height - columns / rows) for columns, rows in grids)
         tiles = max(
@@ -169,7 +169,7 @@ class NearestTiles:
 
 @dataclass(frozen=True, kw_only=True)
 class FittingTiles:
-    """The smallest grid of tiles that holds the image, else the largest scale (Llama 4: transformers `get_best_fit`), and the image once more."""
+    """The smallest grid of tiles that holds the image, else the largest scale (Llama 4: transformers `get_best_fit`), plus the whole image."""
 
     tile: int
     tokens: int
@@ -177,7 +177,7 @@ class FittingTiles:
     most_tiles: int
 
     def size_of(self, height: int, width: int) -> ImageSize:
-        """Return what an image of so many pixels becomes."""
+        """Return the size of an image with these pixel dimensions."""
         scales = {
             (rows, columns): min(rows * self.tile / height, columns * self.tile / width)
             for columns, rows in _grids(self.most_tiles)
@@ -195,10 +195,10 @@ class FittingTiles:
 
 @dataclass(frozen=True, kw_only=True)
 class Windows:
-    """The whole image, and windows of it where it is large (Step 3.7: `ImagePatcher` and `get_num_image_tokens` of step3_vl.py)."""
+    """The whole image, plus windows of it if it is large (Step 3.7: `ImagePatcher` and `get_num_image_tokens` of step3_vl.py)."""
 
     def size_of(self, height: int, width: int) -> ImageSize:
-        """Return what an image of so many pixels becomes."""
+        """Return the size of an image with these pixel dimensions."""
         ratio = width / height
         if min(height, width) < _STEP_LEAST and not 1 / _STEP_NARROW <= ratio <= _STEP_NARROW:
             height = width = max(height, width)
@@ -227,7 +227,7 @@ _STEP_NARROW, _STEP_LONG, _STEP_REST = 4, 1.5, 0.2
 
 
 def _windows(side: int, window: int) -> int:
-    """Return how many windows a side is cut into: a rest of more than a fifth is one more."""
+    """Return the number of windows that a side is cut into; a remainder of more than a fifth counts as one more."""
     if side < window:
         return 1
     return side // window + (side / window - side // window > _STEP_REST)

@@ -1,4 +1,4 @@
-"""The catalogue of models: the package's own, and files of the user."""
+"""The catalogue of models: the package's own and the user's files."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def catalogue(model_id: str, *, also: Iterable[Path | ModelFacts] = ()) -> Model
 
     Args:
         model_id: Hugging Face id, or the id of a file made with `cdk-sglang models add`.
-        also: The user's own models, or directories or files of them; they win over the package's.
+        also: The user's own models, or directories or files of them; they take precedence over the package's.
 
     Raises:
-        ConfigurationError: The id is unknown; the message names the nearest ids and how to add it.
+        ConfigurationError: The id is unknown; the message names the most similar ids and how to add it.
     """
     own = {
         facts.id: facts
@@ -55,12 +55,12 @@ def catalogue(model_id: str, *, also: Iterable[Path | ModelFacts] = ()) -> Model
 
 
 def all_models() -> tuple[ModelFacts, ...]:
-    """Return every model of the package's catalogue by its own id, without the ids of the same architecture."""
+    """Return every model of the package's catalogue under its own id, without further ids of the same architecture."""
     return tuple(_facts(entry, entry["id"]) for entry in _entries())
 
 
 def aliases() -> dict[str, tuple[str, ...]]:
-    """Return the other ids that the package's catalogue knows, by the id of the model whose architecture they have."""
+    """Return the further ids in the package's catalogue, by the id of the model whose architecture they share."""
     others = {entry["id"]: (*entry.get("same_architecture", ()), *entry.get("variants", {})) for entry in _entries()}
     return {name: ids for name, ids in others.items() if ids}
 
@@ -72,7 +72,7 @@ def read_models(path: Path) -> tuple[ModelFacts, ...]:
         path: The file or directory.
 
     Raises:
-        ConfigurationError: A file cannot be read, is not a model's facts, or says what another one says; every such file is named.
+        ConfigurationError: A file cannot be read, does not contain a model's facts, or repeats a model of another file; every such file is named.
     """
     files = sorted(path.glob("*.json")) if path.is_dir() else [path]
     found: dict[str, ModelFacts] = {}
@@ -100,7 +100,7 @@ _ADD_IT = "write it with: cdk-sglang models add <repository or config.json>"
 
 @lru_cache(maxsize=256)
 def _read_file(file: Path, _changed_ns: int, _size: int) -> tuple[ModelFacts, ...]:
-    """Return a file's models; a table of a thousand rows reads it once."""
+    """Return a file's models, cached because a table of a thousand rows needs them for each row."""
     try:
         content = json.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
@@ -113,7 +113,7 @@ def _read_file(file: Path, _changed_ns: int, _size: int) -> tuple[ModelFacts, ..
 
 
 def _entry_problems(entry: object) -> list[Problem]:
-    """Say what is wrong with the fields of a model's facts; an empty list when nothing is, besides what its config leaves out."""
+    """Return the problems in the fields of a model's facts, except keys missing in its config; an empty list if there are none."""
     if not isinstance(entry, dict):
         return [Problem("", f"not a model's facts but a {type(entry).__name__}; {_ADD_IT}")]
     problems = []
@@ -135,7 +135,7 @@ def _entry_problems(entry: object) -> list[Problem]:
 
 
 def contradiction(facts: ModelFacts) -> str:
-    """Say in what the user's facts of a model differ from the catalogue's of the same id; empty where they do not."""
+    """Return in words how the user's facts of a model differ from the catalogue's of the same id; empty if they do not."""
     if not facts.file:
         return ""
     known = _packaged(facts.id) or _stored_differently(facts.id)
@@ -157,7 +157,7 @@ _SHOWN = 4
 
 
 def _stored_differently(model_id: str) -> ModelFacts | None:
-    """Return a catalogue model under an id with a format's suffix: Qwen/Qwen3-14B-AWQ is Qwen/Qwen3-14B in int4."""
+    """Return a catalogue model for an id with the suffix of a format: Qwen/Qwen3-14B-AWQ is Qwen/Qwen3-14B in int4."""
     for suffix, dtype in _DTYPE_SUFFIXES.items():
         if model_id.lower().endswith(suffix):
             stem = model_id[: -len(suffix)].rsplit("/", maxsplit=1)[-1].lower()
@@ -175,7 +175,7 @@ def _entries() -> tuple[dict[str, Any], ...]:
 
 @cache
 def _raw() -> Mapping[str, dict[str, Any]]:
-    """Return every id with its entry: ids of `same_architecture` share all of it, `variants` have limits of their own."""
+    """Return every id with its entry: ids in `same_architecture` share all of it, `variants` have their own limits."""
     known = {name: entry for entry in _entries() for name in (entry["id"], *entry.get("same_architecture", ()))}
     for entry in _entries():
         for name, own in entry.get("variants", {}).items():
@@ -194,7 +194,7 @@ def _packaged_known(model_id: str) -> ModelFacts:
 
 @lru_cache(maxsize=1024)
 def _hint(model_id: str) -> str:
-    """Return the nearest ids in words; remembered, since a long table repeats its mistakes."""
+    """Return the most similar ids in words; cached, since a long table repeats the same unknown ids."""
     return nearest_models(list(_raw()), model_id)
 
 

@@ -11,7 +11,7 @@ Config = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class LayerCounts:
-    """Layers by kind; `mlp_layers` is set only where MLPs are layers of their own (Nemotron-H)."""
+    """Layers by kind; `mlp_layers` is set only if MLPs are separate layers (Nemotron-H)."""
 
     full: int
     sliding: int
@@ -28,7 +28,7 @@ class LayerCounts:
 def count_layers(text: Config) -> LayerCounts:
     """Return the layers by kind.
 
-    Sources of the pattern, first match: explicit `layer_counts`, `hybrid_override_pattern` (Nemotron-H), `layer_types`,
+    The pattern comes from the first of these that is present: explicit `layer_counts`, `hybrid_override_pattern` (Nemotron-H), `layer_types`,
     `full_attention_interval`, `sliding_window_pattern`; else every layer attends to everything.
     """
     counts = text.get("layer_counts")
@@ -70,7 +70,7 @@ def _attention_kinds(text: Config, total: int) -> tuple[int, int, int]:
         return full, 0, total - full
     every = int(text.get("sliding_window_pattern") or 0) if text.get("sliding_window") else 0
     if str(text.get("model_type", "")).startswith("llama4"):
-        every = 4  # no key says so: three of four layers read chunks (`get_hybrid_layer_ids` of SGLang 0.5.23)
+        every = 4  # no key states it: three of four layers read chunks (`get_hybrid_layer_ids` of SGLang 0.5.23)
     if every:
         return total // every, total - total // every, 0
     if (
@@ -83,7 +83,7 @@ def _attention_kinds(text: Config, total: int) -> tuple[int, int, int]:
 
 
 def _full_layers(text: Config, total: int) -> int | None:
-    """Return how many layers attend to everything where the others are linear; None where the config does not say."""
+    """Return the number of full-attention layers if the others are linear; None if the config does not state it."""
     delta = text.get("linear_attn_config")
     if isinstance(delta, Mapping) and isinstance(delta.get("full_attn_layers"), list):  # Kimi's delta attention
         return len(delta["full_attn_layers"])

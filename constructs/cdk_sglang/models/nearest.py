@@ -1,4 +1,4 @@
-"""Which models may be meant by an id that nobody knows."""
+"""Suggests models for an unknown id."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cdk_sglang.checks import did_you_mean
 
 
 def nearest_models(known: list[str], model_id: str) -> str:
-    """Return the nearest ids in words: of the whole id, or, where none is near, of the model's name without its owner and in small letters."""
+    """Return the most similar ids in words: by the whole id or, if none is similar, by the model's name without its owner in lower case."""
     hint = did_you_mean(model_id, known)
     if hint.startswith("did you mean"):
         return hint
@@ -21,5 +21,5 @@ def nearest_models(known: list[str], model_id: str) -> str:
 
 
 def _parts(name: str) -> set[str]:
-    """Return words and sizes of a model's name: `qwen`, `3`, `8b`."""
+    """Return the words and sizes in a model's name: `qwen`, `3`, `8b`."""
     return set(re.findall(r"\d+(?:\.\d+)?[bm]?|[a-z]+", name))

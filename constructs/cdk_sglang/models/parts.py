@@ -1,4 +1,4 @@
-"""Parts of a model, as far as memory and speed depend on them: attention of each kind, experts, image encoder, quantization."""
+"""Parts of a model that memory and speed depend on: the kinds of attention, experts, image encoder, quantization."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ DSA_FP8_MLA_BYTES = 656
 
 @dataclass(frozen=True, kw_only=True)
 class Quantization:
-    """How the linear weights are stored.
+    """Storage format of the linear weights.
 
     Args:
-        method: `bf16` for none, `fp8`, `nvfp4`, `mxfp4`, `int4` or `int8`.
+        method: `bf16` without quantization, else `fp8`, `nvfp4`, `mxfp4`, `int4` or `int8`.
         block: Side of the square block that shares one scale; None for per-tensor, per-channel or group scales.
-        group: Weights along the input that share one scale; None for the method's own.
-        experts_only: Only routed experts are quantized; the rest stays in bfloat16 (or in `rest`).
-        rest: Method of what is not an expert when `experts_only`.
-        kv_cache: Method the checkpoint asks for the KV cache, such as `fp8`; None when it leaves that to the engine.
-        needs_fp8_units: fp8 that SGLang's loader refuses on a GPU without fp8 arithmetic.
-        parts: Kinds of layers (`exceptions.KINDS`) that are stored otherwise, each with its method and the share of its layers.
-        float32: The engine keeps what has no smaller format, and by default the cache, in float32 (`dtype: float32`).
+        group: Number of weights along the input that share one scale; None for the method's default.
+        experts_only: Whether only routed experts are quantized; the rest stays in bfloat16 (or in `rest`).
+        rest: Method of the other weights if `experts_only`.
+        kv_cache: Method that the checkpoint specifies for the KV cache, such as `fp8`; None if it leaves that to the engine.
+        needs_fp8_units: Whether this is a kind of fp8 that SGLang's loader refuses on a GPU without fp8 arithmetic.
+        parts: Kinds of layers (`exceptions.KINDS`) with a different format, each with its method and the share of its layers.
+        float32: Whether the engine keeps unquantized values, and by default the cache, in float32 (`dtype: float32`).
     """
 
     method: str = "bf16"
@@ -41,12 +41,12 @@ class Quantization:
 
     @property
     def plain_bytes(self) -> float:
-        """Bytes of a value that has no smaller format: of embeddings, and of every weight without a quantization."""
+        """Bytes of an unquantized value: of embeddings, and of every weight without quantization."""
         return BYTES_FLOAT32 if self.float32 else BYTES_BF16
 
 
 BITS = {"bf16": 16.0, "fp8": 8.0, "int8": 8.0, "nvfp4": 4.5, "mxfp4": 4.25, "int4": 4.156}
-"""Stored bits per weight, scales included.
+"""Stored bits per weight, including scales.
 
 nvfp4: one fp8 scale per 16 weights; mxfp4: one 8-bit exponent per 32 (OCP MX 1.0); int4: group of 128 with a 16-bit
 scale and a 4-bit zero point (AWQ). Scales of fp8 blocks are counted from `block`.
@@ -54,7 +54,7 @@ scale and a 4-bit zero point (AWQ). Scales of fp8 blocks are counted from `block
 
 
 def bytes_per_weight(method: str, *, block: int | None = None, group: int | None = None) -> float:
-    """Return stored bytes per weight, scales included."""
+    """Return the stored bytes per weight, including scales."""
     bits = BITS[method]
     if method == "int4" and group is not None:
         bits = 4 + 16 / group
@@ -69,13 +69,13 @@ class Mla:
 
     Args:
         kv_lora_rank: Width of the compressed keys and values.
-        rope_head_dim: Width of a head's part with a rotary position.
-        nope_head_dim: Width of a head's part without a position.
+        rope_head_dim: Width of the part of a head with rotary position embedding.
+        nope_head_dim: Width of the part of a head without it.
         v_head_dim: Width of a value head.
         q_lora_rank: Width of the compressed queries; None if they are not compressed.
         index_head_dim: Width of a head of the sparse-attention index; None without an index.
         index_heads: Heads of the sparse-attention index, if there is one.
-        output_gate: A projection as wide as the values gates the attention's output (Kimi-K3).
+        output_gate: Whether a projection as wide as the values gates the output of attention (Kimi-K3).
     """
 
     kv_lora_rank: int
@@ -95,18 +95,18 @@ class Mla:
 
 @dataclass(frozen=True, kw_only=True)
 class CompressedAttention:
-    """DeepSeek-V4's attention: one latent per token, its older tokens compressed (SGLang 0.5.23, models/deepseek_v4.py).
+    """DeepSeek-V4's attention: one latent per token, with older tokens compressed (SGLang 0.5.23, models/deepseek_v4.py).
 
     Args:
         q_lora_rank: Width of the compressed queries.
         o_lora_rank: Width of a group's compressed output.
         o_groups: Groups of heads whose output is compressed together.
-        rope_head_dim: Width of a head's part with a rotary position.
+        rope_head_dim: Width of the part of a head with rotary position embedding.
         index_head_dim: Width of a head of the index of compressed tokens.
         index_heads: Heads of that index.
-        plain_layers: Layers that keep the last tokens alone.
-        fourfold_layers: Layers that keep one entry for four tokens, and an index of them.
-        sparse_layers: Layers that keep one entry for 128 tokens.
+        plain_layers: Number of layers that keep only the last tokens.
+        fourfold_layers: Number of layers that keep one entry per four tokens, and an index of the entries.
+        sparse_layers: Number of layers that keep one entry per 128 tokens.
         index_top_k: Entries of the fourfold layers that a token attends to.
     """
 
@@ -137,7 +137,7 @@ class CompressedAttention:
         whole = hidden_size * (self.q_lora_rank + head_dim)
         sliced = self.q_lora_rank * heads * head_dim + heads * head_dim * self.o_lora_rank
         sliced += self.o_groups * self.o_lora_rank * hidden_size
-        # a compressor makes values and gates; the fourfold one overlaps its windows, so both are twice as wide
+        # a compressor produces values and gates; the windows of the fourfold one overlap, so both are twice as wide
         compressors = hidden_size * 2 * head_dim * (2 * self.fourfold_layers + self.sparse_layers)
         index = self.q_lora_rank * self.index_heads * self.index_head_dim
         index += hidden_size * (self.index_heads + 4 * self.index_head_dim)
@@ -148,7 +148,7 @@ class CompressedAttention:
 class LinearAttention:
     """Layers whose state does not grow with the context (gated delta net, Mamba, KDA).
 
-    `mixer_parameters` are those of all its layers where they are not described by heads (Mamba).
+    `mixer_parameters` counts all its layers if heads do not describe them (Mamba).
 
     Args:
         layers: Number of such layers.
@@ -177,10 +177,10 @@ class Moe:
 
     Args:
         layers: Layers with experts.
-        experts: Experts of a layer.
-        top_k: Experts that a token goes to.
+        experts: Number of experts per layer.
+        top_k: Number of experts that a token is routed to.
         intermediate_size: Inner width of an expert.
-        shared_intermediate_size: Inner width of the experts that every token goes to; 0 without them.
+        shared_intermediate_size: Inner width of the shared experts; 0 without them.
     """
 
     layers: int
@@ -189,14 +189,14 @@ class Moe:
     intermediate_size: int
     shared_intermediate_size: int = 0
     latent_size: int | None = None
-    """Width the experts work in where it is not the model's (Nemotron 3 Super and Ultra)."""
+    """Width of the experts' input and output if it is not the model's (Nemotron 3 Super and Ultra)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VisionTower:
     """An image encoder as SGLang measures it: `num_hidden_layers` and `hidden_size` of the config's `vision_config`, else CLIP's.
 
-    Qwen writes its layers as `depth`, which SGLang does not read.
+    Qwen states the number of layers as `depth`, which SGLang does not read.
     """
 
     layers: int = 24

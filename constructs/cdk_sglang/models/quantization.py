@@ -20,7 +20,7 @@ _ALIASES = {
 }  # fmt: skip
 
 _FP8_UNITS = frozenset({"w8a8_fp8", "mxfp8"})
-"""Beside ModelOpt's, kinds of fp8 whose `get_min_capability` is 89 or more in SGLang 0.5.23 (layers/quantization, 2026-11-29)."""
+"""Kinds of fp8, in addition to ModelOpt's, whose `get_min_capability` is 89 or more in SGLang 0.5.23 (layers/quantization, 2026-11-29)."""
 
 _INT4_BITS, _INT8_BITS = 4, 8
 _NVFP4_GROUP = 16  # OCP's MX formats have groups of 32
@@ -29,7 +29,7 @@ BF16_NAMES = frozenset({"bf16", "bfloat16", "fp16", "float16", "half", "fp16/bf1
 
 
 def method_of(name: str) -> str | None:
-    """Return the storage method a name stands for (`awq` -> `int4`), or None for an unknown one."""
+    """Return the storage method that a name stands for (`awq` -> `int4`); None for an unknown name."""
     word = name.strip().lower().split(" ")[0]
     return "bf16" if word in BF16_NAMES else _ALIASES.get(word)
 
@@ -37,10 +37,10 @@ def method_of(name: str) -> str | None:
 def read_quantization(
     text: Mapping[str, Any], counts: LayerCounts, *, moe_layers: int = 0, dense_layers: int = 0
 ) -> Quantization:
-    """Return the quantization a config states; bfloat16 when it states none.
+    """Return the quantization that a config states; bfloat16 if it states none.
 
     Args:
-        text: The text model's part of a config, with the quantization of the whole.
+        text: The text model's section of a config, with the quantization of the whole model.
         counts: Its layers by kind of attention.
         moe_layers: Its layers with experts.
         dense_layers: Its layers with a plain MLP.
@@ -60,14 +60,14 @@ def read_quantization(
     names = listed(section)
     if not names:
         return base
-    # where MLPs and experts are layers of their own, each of all layers may be any
+    # if MLPs and experts are separate layers, any layer may be of any kind
     total = counts.total + (0 if counts.mlp_layers is None else counts.mlp_layers + moe_layers)
     beside = str(text.get("model_type", "")).startswith("gemma4")
     return _without(base, left_out(names, layers, total, beside=beside), layers)
 
 
 def _without(base: Quantization, shares: Mapping[str, float], layers: Mapping[str, int]) -> Quantization:
-    """Return a quantization that leaves some shares of layers in bfloat16."""
+    """Return a quantization that keeps some shares of layers in bfloat16."""
     if base.method in {"bf16", "mxfp4"}:
         return base
     experts_only = bool(layers["experts"]) and shares.get("attention", 0.0) > _MOST
@@ -82,7 +82,7 @@ def _without(base: Quantization, shares: Mapping[str, float], layers: Mapping[st
 
 
 def _mixed(base: Quantization, algorithms: Mapping[str, str], layers: Mapping[str, int]) -> Quantization:
-    """Return a quantization of layers each in a format of its own; kinds that it does not name stay in bfloat16."""
+    """Return a quantization with a format for each kind of layers; kinds that are not named stay in bfloat16."""
     methods = {kind: _method_of_algorithm(algorithm) for kind, algorithm in algorithms.items()}
     if not methods:
         return base
@@ -93,7 +93,7 @@ def _mixed(base: Quantization, algorithms: Mapping[str, str], layers: Mapping[st
     named = {kind: methods.get(kind, "bf16") for kind in _DENSE if layers[kind]}
     if (
         base.rest == "fp8" and "attention" not in methods and base.block
-    ):  # a checkpoint in fp8 of which experts were converted
+    ):  # an fp8 checkpoint whose experts were converted
         named = {kind: methods.get(kind, "fp8") for kind in named}
     parts = tuple((kind, one, 1.0) for kind, one in named.items() if one != usual)
     return replace(base, method=method, experts_only=experts_only, rest=rest if experts_only else "bf16", parts=parts)

@@ -11,7 +11,7 @@ from typing import Any
 
 
 def vision_parameters(section: Mapping[str, Any], hidden_size: int) -> float:
-    """Return the parameters of the encoder and its connector; 0 where the section does not say how large it is.
+    """Return the parameters of the encoder and its connector; 0 if the section does not state its size.
 
     Args:
         section: `vision_config`.
@@ -31,7 +31,7 @@ def vision_parameters(section: Mapping[str, Any], hidden_size: int) -> float:
 
 
 def _connector(section: Mapping[str, Any], width: int, hidden_size: int) -> int:
-    """Return the parameters between encoder and text model: merged patches through two layers, once more for each deep stack (Qwen)."""
+    """Return the parameters between encoder and text model: two layers over merged patches, and the same again for each deep stack (Qwen)."""
     merge = section.get("merge_kernel_size")
     size = number_of(section, "spatial_merge_size") or (
         int(merge[0]) if isinstance(merge, list) and merge and isinstance(merge[0], int) else 0
@@ -45,7 +45,7 @@ def _connector(section: Mapping[str, Any], width: int, hidden_size: int) -> int:
 
 
 def number_of(section: Mapping[str, Any], *keys: str) -> int:
-    """Return the first of some keys that is a whole number above 0; 0 if none is."""
+    """Return the value of the first key that is a whole number above 0; 0 if there is none."""
     for key in keys:
         value = section.get(key)
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:

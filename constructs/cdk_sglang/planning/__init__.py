@@ -1,6 +1,6 @@
 """Arithmetic: memory, performance, packing and cost. Pure Python: no CDK, no network.
 
-Names are imported when they are first used: only predictions need numpy, and whether a model fits is asked for every component.
+Names are imported on first use: only predictions need numpy, while the memory check runs for every component.
 """
 
 from __future__ import annotations

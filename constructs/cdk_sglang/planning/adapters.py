@@ -1,4 +1,4 @@
-"""Memory of LoRA adapters: on the GPU SGLang makes room for every slot when it starts, in host memory it keeps whole adapters."""
+"""Memory of LoRA adapters: SGLang allocates every slot on the GPU at start-up, and keeps whole adapters in host memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cdk_sglang.models.architecture import Mla, ModelArchitecture
 
 ALL_MODULES: Final = ("all",)
-"""What an adapter may change when nothing narrower is said: SGLang's `--lora-target-modules all`."""
+"""Modules that an adapter may change if unspecified: SGLang's `--lora-target-modules all`."""
 
 # SGLang 0.5.23, srt/lora/utils.py, get_normalized_target_modules: modules that share a buffer.
 _BUFFERS: Final = {
@@ -29,20 +29,20 @@ def adapter_slots_gib(
 ) -> float:
     """Return GiB on each GPU that SGLang's adapter slots take (0.5.23, srt/lora/mem_pool.py).
 
-    Only one of an adapter's two matrices is sliced over the GPUs: the other is kept whole on each, so tensor parallelism saves
-    less than half of it. Every layer has buffers for every kind of module, and experts have their own.
+    Only one of an adapter's two matrices is sharded over the GPUs; each GPU keeps the other one whole, so tensor parallelism saves
+    less than half of the memory. Every layer has buffers for every kind of module, and experts have their own.
 
     Args:
         model: The model.
-        split: How one copy is spread.
+        split: How one copy is spread over GPUs.
         slots: `max_loras_per_batch`.
-        rank: `max_lora_rank`; smaller adapters take as much.
+        rank: `max_lora_rank`; adapters of a smaller rank take the same memory.
         modules: `lora_target_modules`.
     """
     buffers = {_BUFFERS.get(module, module) for module in modules}
     values = _layers(model, split, buffers)
     ends = _ENDS if "all" in buffers else _ENDS & buffers
-    # Each of the two asks for buffers of both when both are asked for (init_buffers).
+    # If both modules are requested, each of them allocates buffers for both (init_buffers).
     values += len(ends) * sum(_ends(model, split)[name] for name in ends)
     return slots * rank * values * model.quantization.plain_bytes / GIB
 
@@ -50,13 +50,13 @@ def adapter_slots_gib(
 def adapter_host_gib(model: ModelArchitecture, *, rank: int, modules: Iterable[str] = ALL_MODULES) -> float:
     """Return GiB of host memory that one adapter takes in each GPU's process (SGLang 0.5.23, srt/lora/lora.py).
 
-    Every process keeps the whole adapter, whatever the tensor parallelism, and cuts its part out when the adapter goes to the GPU.
-    Two bytes for each value: an adapter that was saved in float32 takes twice as much.
+    Every process keeps the whole adapter, whatever the tensor parallelism, and slices out its part when it copies the adapter to the GPU.
+    Counts two bytes per value; an adapter saved in float32 takes twice as much.
 
     Args:
         model: The model.
-        rank: The adapter's own.
-        modules: What it changes; "all" is all linear layers, without embeddings and head, as PEFT's `all-linear`.
+        rank: Rank of the adapter.
+        modules: Modules that the adapter changes; "all" means all linear layers without embeddings and head, as PEFT's `all-linear`.
     """
     whole = Parallelism()
     buffers = {_BUFFERS.get(module, module) for module in modules}
@@ -121,7 +121,7 @@ def _mlp(model: ModelArchitecture, split: Parallelism) -> dict[str, float]:
 
 
 def _ends(model: ModelArchitecture, split: Parallelism) -> dict[str, float]:
-    """Values per unit of rank; the embedding's are whole on every GPU."""
+    """Values per unit of rank; every GPU keeps those of the embedding whole."""
     return {
         "embed_tokens": model.vocab_size + model.hidden_size,
         "lm_head": model.hidden_size + model.vocab_size / split.tensor,

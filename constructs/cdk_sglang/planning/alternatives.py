@@ -26,7 +26,7 @@ SUGGESTIONS = 3
 
 
 def question(component: ComponentRequest, instance: GpuInstance, split: Parallelism, *, concurrency: float) -> Question:
-    """Return the prediction to ask for a component on an instance type: of one replica, with its share of the requests."""
+    """Return the question for a component on an instance type: one replica with its share of the requests."""
     return Question(
         row_id=component.name,
         facts=component.facts,
@@ -52,7 +52,7 @@ def question(component: ComponentRequest, instance: GpuInstance, split: Parallel
 
 
 def prices_of(component: ComponentRequest, prediction: Answer, *, usd_per_hour: float, gpus: int) -> TokenPrices | None:
-    """Return what tokens cost of a copy of so many GPUs at such a price; None where nothing is predicted."""
+    """Return the token prices of a copy with this number of GPUs at this price; None if there is no prediction."""
     rate = prediction.output_tok_s_per_gpu
     if rate is None or prediction.prompt_share is None:
         return None
@@ -68,20 +68,20 @@ def prices_of(component: ComponentRequest, prediction: Answer, *, usd_per_hour: 
 def cheapest_fast_enough(
     component: ComponentRequest, slo: Slo, context: float, region: str, prices: PriceTable | None
 ) -> tuple[Alternative, ...]:
-    """Return three (instance type, tp_size) whose predicted times meet the latency asked: those whose whole instances cost least."""
+    """Return the three cheapest (instance type, tp_size) pairs, by whole instances, whose predicted times meet the requested latency."""
     return _by_price(component, slo, context, region, prices)[:SUGGESTIONS]
 
 
 def holding(
     component: ComponentRequest, region: str, prices: PriceTable | None, *, tp_size: int | None = None
 ) -> tuple[Alternative, ...]:
-    """Return every instance type that holds a component, with the tp_size that costs least, the cheapest first.
+    """Return every instance type that a component fits on, each with its cheapest tp_size, cheapest first.
 
     Args:
         component: The component, with a load.
-        region: Region of the prices.
-        prices: Prices that win over the package's.
-        tp_size: The only tensor-parallel size that counts; all by default.
+        region: AWS Region of the prices.
+        prices: Prices that take precedence over the package's.
+        tp_size: The only tensor-parallel size to consider; all by default.
     """
     assert component.slo is not None
     return _by_price(component, component.slo, context_of(component), region, prices, tp_size=tp_size)
@@ -96,9 +96,9 @@ def _by_price(
     *,
     tp_size: int | None = None,
 ) -> tuple[Alternative, ...]:
-    """Return the instance types that hold a component and are fast enough, the cheapest first, each with its cheapest tp_size.
+    """Return the instance types that a component fits on and that are fast enough, cheapest first, each with its cheapest tp_size.
 
-    Whole instances are paid for: as many as hold the fewest copies of the component, one copy at least.
+    The cost is that of whole instances: as many as hold the minimum number of copies, at least one.
     """
     options = []
     for instance in GpuInstance.all():

@@ -1,4 +1,4 @@
-"""Whether the types of a pool can run an image, and the AMI that all of them share."""
+"""Checks whether the instance types of a pool can run an image, and chooses the AMI that they share."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from cdk_sglang.spec.image_facts import ImageFacts
 
 
 def chosen_ami(capacity: Capacity, facts: ImageFacts) -> str | None:
-    """Return the AMI that the first type which must ask for one asks for; None when all have the right one by default."""
+    """Return the AMI of the first instance type that needs an explicit one; None if the default AMI of every type is suitable."""
     amis = (inference_ami_for(instance, facts.cuda, facts.compute_capabilities) for instance in capacity.instances)
     return next((ami.name for ami in amis if ami is not None), None)
 
 
 def pool_ami_problems(capacity: Capacity, facts: ImageFacts, requested: str | None = None) -> list[str]:
-    """Say which types of the pool cannot run the image.
+    """Return why instance types of the pool cannot run the image.
 
     Args:
         capacity: The pool.
-        facts: What the image was built for.
-        requested: `InferenceAmiVersion` as asked for. Default: the one that all types would share.
+        facts: CUDA version and GPUs that the image was built for.
+        requested: `InferenceAmiVersion` as specified. Default: the one that `chosen_ami` returns.
     """
     problems = [
         problem

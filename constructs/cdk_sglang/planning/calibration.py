@@ -1,4 +1,4 @@
-"""What was fitted to measurements, as it is stored: coefficients, residuals of measured configurations, widths of bands."""
+"""Values fitted to measurements, as they are stored: coefficients, residuals of measured configurations, widths of bands."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SPREAD_FLAGS = (
     "emulated",
 )
 SPREAD_COLUMNS = ("one", "log_running", "log_tensor", "log_lengths", "log_deviation", *_SPREAD_FLAGS)
-"""What the width of a band follows."""
+"""Columns that the width of a band depends on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +37,10 @@ class Spread:
     """How far measured values lie from a prediction, as logarithms.
 
     Args:
-        slopes: How the typical distance follows `SPREAD_COLUMNS`, as its logarithm.
+        slopes: How the logarithm of the typical distance depends on `SPREAD_COLUMNS`.
         low: Lower end of the band, in typical distances from the prediction.
         high: Upper end.
-        centre: Where the value given lies: the point whose mean relative error is least, since a value twice the
+        centre: Position of the reported value: the point with the smallest mean relative error, since a value twice the
             measured one counts twice as much as half of it.
     """
 
@@ -50,13 +50,13 @@ class Spread:
     centre: float
 
     def ends(self, columns: Columns) -> tuple[Column, Column]:
-        """Return the logarithms by which the band's ends lie from the prediction, for every row."""
+        """Return, for every row, the logarithmic distances of the band's ends from the prediction."""
         typical = np.exp(sum(self.slopes[name] * columns[name] for name in SPREAD_COLUMNS))
         return typical * self.low, typical * self.high
 
 
 def spread_columns(rows: Columns, deviation: Column) -> dict[str, Column]:
-    """Return the columns that a band's width follows."""
+    """Return the columns that a band's width depends on."""
     return {
         "one": np.ones_like(deviation),
         "log_running": np.log(rows["running"]),
@@ -69,11 +69,11 @@ def spread_columns(rows: Columns, deviation: Column) -> dict[str, Column]:
 
 @dataclass(frozen=True, kw_only=True)
 class Saturation:
-    """Throughput with every request queued at once, per engine.
+    """Correction of the predicted throughput of an engine when every request is queued at once.
 
     Args:
         factor: Predicted over measured.
-        spread: How far 85 % of the measurements lie from that, as a logarithm.
+        spread: Logarithmic distance from that factor within which 85 % of the measurements lie.
     """
 
     factor: float = 1.0
@@ -94,14 +94,14 @@ class Calibration:
 
 @cache
 def calibration() -> Calibration:
-    """Return the calibration this version carries (made by `benchmarks/planner/calibrate.py`)."""
+    """Return the calibration of this version of the package (made by `benchmarks/planner/calibrate.py`)."""
     return read_calibration(
         json.loads((Path(__file__).parent / "data" / "calibration.json").read_text(encoding="utf-8"))
     )
 
 
 def read_calibration(data: Mapping[str, Any]) -> Calibration:
-    """Return a calibration from its JSON form."""
+    """Return the calibration that a JSON object holds."""
 
     def residual_model(kind: str) -> ResidualModel:
         part = data["nearby"][kind]  # the file's name of the residual models

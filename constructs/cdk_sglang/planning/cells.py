@@ -1,4 +1,4 @@
-"""The text cells of one row of a prediction table, and what is wrong with them."""
+"""The text cells of one row of a prediction table, and the problems found in them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Cells:
         self.problems: list[Problem] = []
 
     def text(self, name: str) -> str:
-        """Return a cell without surrounding blanks; empty when it is absent."""
+        """Return a cell without surrounding whitespace; an empty text if it is absent."""
         value = self._row.get(name)
         return value.strip() if isinstance(value, str) else ""
 
     def number(self, name: str, *, at_least: float, at_most: float = 1e9, whole: bool = False) -> float | None:
-        """Return a cell's number; None when it is empty or wrong (then a problem is kept)."""
+        """Return a cell's number; None if it is empty or invalid (then a problem is recorded)."""
         text = self.text(name)
         if not text:
             return None
@@ -43,6 +43,6 @@ class Cells:
         return value
 
     def whole(self, name: str, *, at_least: int = 1, at_most: float = 1e9) -> int | None:
-        """Return a cell's whole number; None when it is empty or wrong (then a problem is kept)."""
+        """Return a cell's whole number; None if it is empty or invalid (then a problem is recorded)."""
         value = self.number(name, at_least=at_least, at_most=at_most, whole=True)
         return None if value is None else int(value)

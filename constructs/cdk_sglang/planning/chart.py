@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 320, 190
 LEFT, RIGHT, TOP, FLOOR = 58, WIDTH - 14, 10, HEIGHT - 26
-"""Edges of the area that is drawn on, in units of the view box; left of it is room for the seven characters of 100,000."""
+"""Edges of the plot area, in units of the view box; the space to its left fits the seven characters of 100,000."""
 _MILLION = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """A position on one axis and the text beside it."""
+    """A position on one axis and the text next to it."""
 
     at: float
     label: str
@@ -30,7 +30,7 @@ class Mark:
 
 @dataclass(frozen=True, kw_only=True)
 class Dot:
-    """A predicted value and the text a reader sees when pointing at it."""
+    """A predicted value and its tooltip."""
 
     x: float
     y: float
@@ -48,8 +48,8 @@ class Chart:
         dots: The predictions.
         line: The predictions as the points of an SVG polyline.
         band: The bounds around them as the points of an SVG polygon.
-        now: Planned value of the horizontal axis, if it is on it.
-        goal: Value that is promised, if one is.
+        now: Planned value on the horizontal axis; None if it is outside the axis.
+        goal: Promised value; None if there is none.
     """
 
     title: str
@@ -71,8 +71,8 @@ def log_chart(
         title: Heading, unit included.
         steps: Values on the horizontal axis.
         bands: The prediction at each step; every bound is above zero.
-        now: Value of the horizontal axis that is planned with; none by default.
-        goal: Value that is promised; none by default.
+        now: Planned value on the horizontal axis; none by default.
+        goal: Promised value; none by default.
     """
     goals = [] if goal is None else [goal]
     bottom = math.floor(math.log10(min([*goals, *(band.low for band in bands)])))
@@ -102,12 +102,12 @@ def log_chart(
 
 
 def _decade(value: float) -> str:
-    """Return a power of ten as an axis shows it."""
+    """Return a power of ten as an axis label."""
     return f"{value:,g}" if value < _MILLION else f"{value / _MILLION:,g}M"
 
 
 def _now(value: float, steps: Sequence[int], columns: Sequence[float]) -> Mark | None:
-    """Return where a value is between the steps, whose distances are those of their logarithms; None beside them."""
+    """Return the position of a value between the steps, interpolated by logarithm; None outside them."""
     for (left, x), (right, end) in pairwise(zip(steps, columns, strict=True)):
         if left <= value <= right:
             return Mark(at=x + (end - x) * math.log(value / left) / math.log(right / left), label=f"planned: {value:g}")

@@ -1,6 +1,6 @@
 """The pools of DeepSeek-V4's compressed attention, as SGLang 0.5.23 sizes them.
 
-Read 2026-11-30 and held to SGLang by `tests/planning/engine`: `DSV4PoolConfigurator` of `model_executor/pool_configurator.py`, and
+Read 2026-11-30 and compared with SGLang by `tests/planning/engine`: `DSV4PoolConfigurator` of `model_executor/pool_configurator.py`, and
 `mem_cache/deepseek_v4_memory_pool.py`.
 """
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 _COMPRESSED_PAGE: Final = 256
 _LATENT_ROW: Final = 585.0
-"""Bytes of one token's latent in DeepSeek-V4's pages of 256: 448 fp8, 64 bfloat16, 8 of scales, and the padding of the page."""
+"""Bytes of one token's latent in DeepSeek-V4's pages of 256 tokens: 448 fp8 values, 64 bfloat16 values, 8 bytes of scales, and page padding."""
 _SPARSE_ROW: Final = 864.0
-"""The same in pages of two entries, as layers with one entry for 128 tokens have them."""
+"""The same in pages of two entries, which layers with one entry per 128 tokens use."""
 _WINDOW_SHARE: Final = 0.1
-"""Tokens kept whole per token of the pool (`swa_full_tokens_ratio` of model_overrides/deepseek_v4.py)."""
+"""Uncompressed tokens per token of the pool (`swa_full_tokens_ratio` of model_overrides/deepseek_v4.py)."""
 _FOURFOLD, _SPARSE = 4, 128
 _FLOAT32: Final = 4
 COMPRESSED_RUNNING_MAX: Final = 256
-"""Requests that SGLang decodes at once of DeepSeek-V4 when nothing is given (`arg_groups/deepseek_v4_hook.py`)."""
+"""Default number of DeepSeek-V4 requests that SGLang decodes at once (`arg_groups/deepseek_v4_hook.py`)."""
 
 
 def compressed_bytes(attention: CompressedAttention, head_dim: int, *, drafts: bool = False) -> float:
@@ -31,7 +31,7 @@ def compressed_bytes(attention: CompressedAttention, head_dim: int, *, drafts: b
     Args:
         attention: The attention.
         head_dim: Width of the latent.
-        drafts: A draft is verified, which doubles the rings of entries that are not complete.
+        drafts: Whether drafts are verified, which doubles the ring buffers of incomplete entries.
     """
     layers = attention.plain_layers + attention.fourfold_layers + attention.sparse_layers
     ring = 16 if drafts else 8
@@ -45,13 +45,13 @@ def compressed_bytes(attention: CompressedAttention, head_dim: int, *, drafts: b
 def compressed_state_bytes(
     attention: CompressedAttention, head_dim: int, *, running: int, drafts: bool = False
 ) -> float:
-    """Return the bytes that requests keep for entries of 128 tokens that are not complete, whatever their length.
+    """Return the bytes that requests keep for incomplete entries of 128 tokens, whatever the length of the requests.
 
     Args:
         attention: The attention.
         head_dim: Width of the latent.
         running: Requests decoded at once.
-        drafts: A draft is verified.
+        drafts: Whether drafts are verified.
     """
     ring = 256 if drafts else 128
     rows = math.ceil(((running + 1) * ring + ring + 1) / _SPARSE) * _SPARSE

@@ -1,4 +1,4 @@
-"""What a step reads of DeepSeek-V4's compressed attention (SGLang 0.5.23, models/deepseek_v4.py; its pools are in `compressed_pools`)."""
+"""Bytes that a step reads from DeepSeek-V4's compressed attention (SGLang 0.5.23, models/deepseek_v4.py; its pools are in `compressed_pools`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _WINDOW: Final = 128
 
 
 def read_bytes(attention: CompressedAttention, head_dim: int, context: float) -> float:
-    """Return the bytes that one token reads of a context in all layers of one GPU: the whole index, and what it chooses.
+    """Return the bytes that one token reads from its context in all layers of one GPU: the whole index, and the entries that it selects.
 
     Args:
         attention: The layers.

@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.predict import Answer
 
 CACHE_SHARE = 0.8
-"""Share of the cache that the target fills. A new copy takes minutes to start, and what arrives meanwhile needs room: a
-full cache makes SGLang queue prompts and retract answers that it began."""
+"""Share of the cache that the target fills. A new copy takes minutes to start, and requests that arrive meanwhile need room: a
+full cache makes SGLang queue prompts and retract answers in progress."""
 _GRID = 24
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConcurrencyLimits:
-    """What bounds the requests in flight of one copy.
+    """Limits on the requests in flight of one copy.
 
     Args:
-        cache: Requests of prompt plus whole answer that the KV cache (and the engine's cap) holds; 0 when the model
+        cache: Requests (prompt plus whole answer) that the KV cache and the engine's cap allow; 0 if the model
             does not fit.
-        slots: Requests that have their slots for recurrent state at once; None for models without it.
-        latency: Most requests at which the upper ends of the predicted bands meet the latency asked; None when none is
-            asked, 0 when even one request misses it.
-        cap: The component's own `max_running_requests`; None for the engine's.
+        slots: Requests whose recurrent state has slots at the same time; None for models without recurrent state.
+        latency: Maximum number of requests at which the upper ends of the predicted bands meet the requested latency; None if
+            no latency is requested, 0 if even one request misses it.
+        cap: The component's `max_running_requests`; None for the engine's own limit.
     """
 
     cache: int
@@ -52,7 +52,7 @@ class ConcurrencyLimits:
 
     @property
     def reason(self) -> str:
-        """Which bound decides, in words."""
+        """The limit that applies, in words."""
         if self.latency is not None and self.latency < 1:
             return "the latency asked is not certain even for one request in flight; more copies do not help, a faster instance does"
         if self.cap is not None and self.target >= self.cap:
@@ -67,13 +67,13 @@ class ConcurrencyLimits:
 def concurrency_limits(
     component: ComponentRequest, instance: GpuInstance, *, gpus: int, max_running_requests: int | None = None
 ) -> ConcurrencyLimits:
-    """Return what bounds the requests in flight of one copy on an instance type.
+    """Return the limits on the requests in flight of one copy on an instance type.
 
     Args:
-        component: The component; its `input_tokens` and `output_tokens` are the load expected, its `slo` the latency.
-        instance: Where it runs.
+        component: The component; its `input_tokens` and `output_tokens` are the expected load, its `slo` the requested latency.
+        instance: Instance type that it runs on.
         gpus: GPUs of a copy (`ComponentPlan.gpus`).
-        max_running_requests: SGLang's option of that name when the component sets it.
+        max_running_requests: SGLang's option of that name, if the component sets it.
     """
     split = component.split(gpus)
     memory = memory_of(component, instance.gpu, split)
@@ -96,13 +96,13 @@ def target_concurrency(
 ) -> float:
     """Return the requests in flight per copy at which scaling should add a copy.
 
-    The smallest over the instance types of a pool, since a copy may land on any of them and they share one target.
+    This is the smallest value over the instance types of a pool, since a copy may run on any of them and they share one target.
 
     Args:
         component: The component.
-        instances: Instance types its copies may run on, at least one.
-        gpus: GPUs of a copy, the same on every type or by type.
-        max_running_requests: SGLang's option of that name when the component sets it.
+        instances: Instance types that its copies may run on, at least one.
+        gpus: GPUs of a copy: one number for every type, or a number by type.
+        max_running_requests: SGLang's option of that name, if the component sets it.
     """
     return min(
         concurrency_limits(
@@ -116,7 +116,7 @@ def target_concurrency(
 
 
 def _most_in_time(component: ComponentRequest, instance: GpuInstance, split: Parallelism, most: int) -> int:
-    """Return the most requests in flight, of 1 to `most`, up to which every prediction meets the latency; 0 for none."""
+    """Return the highest number of requests in flight, from 1 to `most`, up to which every prediction meets the latency; 0 if there is none."""
     using = fitted_of(component.calibration)
 
     def in_time(candidates: Sequence[int]) -> tuple[int, int | None]:

@@ -1,4 +1,4 @@
-"""What an endpoint costs, whatever types its instances are of; what is uncertain about a price; and the budget."""
+"""Cost of an endpoint over its instance types, warnings about uncertain prices, and checks of the budget."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ POOLS_MEAN = (
     "a pool may come as any mix of its types: min is the cheapest type's, typical the first's, max as many instances as the type with the "
     "least room needs, each at the price of the dearest"
 )
-"""What the costs of a pool are, for those who read a table."""
+"""Explanation of a pool's costs, shown below tables."""
 
 
 BUDGET = "budget_usd_per_hour"
-"""Path of what is wrong with a budget, in an environment and of an endpoint of the library."""
+"""Path of budget problems, in an environment and for an endpoint of the library."""
 
 
 def costs_by_type(
@@ -34,13 +34,13 @@ def costs_by_type(
     copies: Sequence[Mapping[str, int]],
     prices: Mapping[str, Price | None],
 ) -> tuple[TypeCost, ...]:
-    """Return what an endpoint takes on each of its types.
+    """Return the instances and the cost of an endpoint on each of its types.
 
     Args:
         endpoint: The endpoint.
-        room: Where its copies go.
-        copies: Fewest, typical and most of each component.
-        prices: By type.
+        room: Places the endpoint's copies on instances.
+        copies: Minimum, typical and maximum number of copies by component.
+        prices: Prices by instance type.
     """
     costs = []
     for instance in endpoint.instances:
@@ -59,7 +59,7 @@ def costs_by_type(
 
 
 def instances_of(types: Sequence[TypeCost]) -> Range:
-    """Return fewest instances on any type, typical on the first, and most on any."""
+    """Return the minimum number of instances on any type, the typical number on the first, and the maximum on any."""
     counts = [one.instances for one in types]
     return Range(
         low=min(count.low for count in counts),
@@ -69,11 +69,12 @@ def instances_of(types: Sequence[TypeCost]) -> Range:
 
 
 def usd_of(types: Sequence[TypeCost]) -> Range | None:
-    """Return dollars per hour; None where a type has no price, since then nothing bounds them.
+    """Return US dollars per hour; None if a type has no price, since the cost then has no bound.
 
-    A pool's instances may be of any mix of its types, each taken where the ones before have no capacity. An instance comes only
-    where a copy has no room on those there are, so there are never more than the least roomy type needs, and none costs more than
-    the dearest: the high end holds for every mix, and may lie above what all instances of one type cost.
+    A pool may consist of any mix of its types: SageMaker tries the next type when the previous ones have no capacity. An instance is
+    added only when a copy does not fit on the existing ones, so there are never more instances than the type with the least room needs,
+    and none costs more than the most expensive type. The high end therefore holds for every mix, and may exceed the cost of a fleet of
+    any single type.
     """
     costs = [one.usd_per_hour for one in types if one.usd_per_hour is not None]
     dearest = dearest_usd(types)
@@ -87,13 +88,13 @@ def usd_of(types: Sequence[TypeCost]) -> Range | None:
 
 
 def dearest_usd(types: Sequence[TypeCost]) -> float | None:
-    """Return the price of the dearest type; None where one has no price."""
+    """Return the price of the most expensive type; None if a type has no price."""
     known = [one.price.usd_per_hour for one in types if one.price is not None]
     return max(known) if len(known) == len(types) else None
 
 
 def total_usd(endpoints: Sequence[EndpointPlan]) -> Range | None:
-    """Return what all endpoints cost together; None where one has no price."""
+    """Return the total cost of all endpoints; None if one has no price."""
     costs = [endpoint.usd_per_hour for endpoint in endpoints if endpoint.usd_per_hour is not None]
     if not costs or len(costs) < len(endpoints):
         return None
@@ -105,7 +106,7 @@ def total_usd(endpoints: Sequence[EndpointPlan]) -> Range | None:
 
 
 def budget_problems(request: FleetRequest, endpoints: Sequence[EndpointPlan], total: Range | None) -> list[Problem]:
-    """Say that a fleet may cost more than its budget, or that nobody can know."""
+    """Return a problem if a fleet may cost more than its budget, or if its maximum cost is unknown."""
     budget = request.budget_usd_per_hour
     if budget is None or not endpoints:
         return []
@@ -132,7 +133,7 @@ def budget_problems(request: FleetRequest, endpoints: Sequence[EndpointPlan], to
 
 
 def _most(endpoint: EndpointPlan) -> str:
-    """Return the most an endpoint costs; of a pool, with the type that decides it."""
+    """Return the maximum cost of an endpoint in words; for a pool, with the type that determines it."""
     usd = endpoint.usd_per_hour
     assert usd is not None
     if len(endpoint.types) == 1:
@@ -149,7 +150,7 @@ def price_warnings(
     price: Price | None,
     warnings: list[str],
 ) -> None:
-    """Add what is uncertain about the price of one of an endpoint's types to `warnings`."""
+    """Add what is uncertain about the price of one of the endpoint's types to `warnings`."""
     if price is None:
         warnings.append(
             Problem(

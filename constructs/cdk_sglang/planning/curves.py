@@ -1,4 +1,4 @@
-"""Predicted latency and throughput of a component over the number of requests in flight, for the page of a plan."""
+"""Predicted latency and throughput of a component by the number of requests in flight, for the HTML page of a plan."""
 
 from __future__ import annotations
 

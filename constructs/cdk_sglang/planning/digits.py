@@ -1,10 +1,10 @@
-"""How many digits of a figure are kept."""
+"""Rounds figures to a fixed number of significant digits."""
 
 SIGNIFICANT_DIGITS = 6
-"""Predictions hold far fewer. What lies behind differs between processors: numpy chooses their vector instructions, and a
-template with all 17 digits would be another one on the next machine."""
+"""Predictions are far less precise than this. The digits beyond differ between processors, because numpy chooses their vector
+instructions: a template with all 17 digits would differ from machine to machine."""
 
 
 def significant(value: float) -> float:
-    """Return a figure with its significant digits alone."""
+    """Return a figure rounded to its significant digits."""
     return float(f"{value:.{SIGNIFICANT_DIGITS}g}")

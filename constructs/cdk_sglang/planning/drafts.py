@@ -1,10 +1,10 @@
-"""Speculative decoding as the planner sees it: where drafts come from, and what a draft takes of each GPU.
+"""Speculative decoding in the planner: the kinds of drafts, and the memory that a draft takes on each GPU.
 
 Rules of SGLang 0.5.23, read 2026-11-30. The draft's weights are loaded before the KV pool is sized
 (`model_executor/model_runner_components/kv_cache_configurator.py`). A token of the pool then costs the target's layers and the
 draft's: `DefaultPoolConfigurator` of `model_executor/pool_configurator.py` adds cell x draft layers / target layers for EAGLE,
-EAGLE3, NEXTN and STANDALONE, and nothing for NGRAM; its sibling for sliding windows counts the draft's layers as full ones, but those
-of a model's own prediction layers as sliding.
+EAGLE3, NEXTN and STANDALONE, and nothing for NGRAM. The configurator for sliding windows counts a draft's layers as full-attention
+layers, but a model's own prediction layers as sliding.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.parallel import Parallelism
 
 DRAFT_VOCABULARY: Final = 32_000
-"""Words that an EAGLE-3 head predicts where its config is not known: `draft_vocab_size` of the public heads for Llama 3.1 and Qwen3."""
+"""Vocabulary that an EAGLE-3 head predicts if its config is unknown: `draft_vocab_size` of the public heads for Llama 3.1 and Qwen3."""
 AUXILIARY_LAYERS: Final = 3
 """Layers of the target whose hidden states an EAGLE-3 head reads (`models/llama_eagle3.py`, default of num_aux_hidden_states)."""
 RUNNING_MAX: Final = 48
 """Requests decoded at once with speculation when max_running_requests is not given (`arg_groups/speculative_hook.py`)."""
 NGRAM_TOKENS: Final = 12
-"""Tokens that NGRAM verifies at once when nothing is given (`_handle_ngram`)."""
+"""Default number of tokens that NGRAM verifies at once (`_handle_ngram`)."""
 _TREE: Final = (5, 8)
 _CHAIN: Final = (3, 4)
 """Steps and tokens that SGLang chooses when none are given, for LlamaForCausalLM and for all others (`_auto_choose_speculative_params`)."""
 
 
 class DraftKind(StrEnum):
-    """Where drafts come from."""
+    """The source of drafts."""
 
     HEAD = "head"
     """An EAGLE head: one decoder layer that reads the target's hidden states."""
@@ -44,16 +44,16 @@ class DraftKind(StrEnum):
 
 
 DEFAULT_ACCEPT_LENGTH: Final = 2.0
-"""Tokens per verification step when nothing is known of the draft. Public EAGLE-3 heads accept 1.8 to 2.2 in chat
-(AngelSlim's tables for Qwen3 1.7B to 32B, read 2026-11), so it promises little."""
+"""Tokens per verification step if nothing is known of the draft. Public EAGLE-3 heads accept 1.8 to 2.2 tokens in chat
+(AngelSlim's tables for Qwen3 1.7B to 32B, read 2026-11), so the value is conservative."""
 _ACCEPT_LENGTHS: Final = {
     DraftKind.HEAD: (1.6, DEFAULT_ACCEPT_LENGTH, 3.0),
     DraftKind.OWN_LAYERS: (1.8, 2.4, 3.3),
     DraftKind.LOOKUP: (1.0, 1.3, 2.5),
 }
-"""Least, typical and most tokens per verification step of an unmeasured draft. Heads: AngelSlim's tables, and code at the upper end. Own
-layers: 2.46 of DeepSeek-V3.2 and 3.12 to 3.31 of Qwen3.5-397B (SGLang's cookbook, 2026). Lookup: an assumption, from text that repeats
-nothing to edits of a text in the prompt."""
+"""Minimum, typical and maximum tokens per verification step of an unmeasured draft. Heads: AngelSlim's tables, with code at the upper end.
+Own layers: 2.46 for DeepSeek-V3.2 and 3.12 to 3.31 for Qwen3.5-397B (SGLang's cookbook, 2026). Lookup: an assumption, ranging from text
+without any repetition to edits of a text in the prompt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +61,14 @@ class Speculation:
     """How a component drafts and verifies.
 
     Args:
-        kind: Where drafts come from.
+        kind: Source of the drafts.
         steps: Tokens drafted in sequence; SGLang's choice for the model by default.
         draft_tokens: Tokens verified in one pass for each request; SGLang's choice for the model by default.
-        accept_length: Tokens per verification step; the kind's typical one is assumed when None.
+        accept_length: Tokens per verification step; if None, the typical value of the kind is assumed.
         layers: Decoder layers of a head.
-        intermediate_size: Width of a head's MLP; the target's by default, of a mixture of experts that of the experts a token passes.
-        vocabulary: Words that a head predicts; 0 where it shares the target's output projection.
-        gate: Whether the draft serves only once a gate has measured it to be faster.
+        intermediate_size: Width of a head's MLP; by default the target's, or for a mixture of experts that of the experts active per token.
+        vocabulary: Size of the vocabulary that a head predicts; 0 if it shares the target's output projection.
+        gate: Whether the draft serves only after a gate has measured that it is faster.
     """
 
     kind: DraftKind
@@ -82,17 +82,17 @@ class Speculation:
 
     @property
     def is_assumed(self) -> bool:
-        """Whether nobody has measured the accept length."""
+        """Whether the accept length is assumed, not measured."""
         return self.accept_length is None
 
     @property
     def accept_lengths(self) -> tuple[float, float, float]:
-        """Least, typical and most tokens per verification step; the same three times where it is given."""
+        """Minimum, typical and maximum tokens per verification step; three equal values if the accept length is given."""
         length = self.accept_length
         return _ACCEPT_LENGTHS[self.kind] if length is None else (length, length, length)
 
     def options(self, model: ModelArchitecture) -> tuple[int, int]:
-        """Return drafted steps and verified tokens per request, as given or as SGLang chooses them.
+        """Return the draft steps and the verified tokens per request, as given or as SGLang chooses them.
 
         Args:
             model: The target.
@@ -104,17 +104,18 @@ class Speculation:
 
 
 def draft_layers(model: ModelArchitecture, speculation: Speculation) -> int:
-    """Return the decoder layers of a draft."""
+    """Return the number of decoder layers of a draft."""
     return {DraftKind.HEAD: speculation.layers, DraftKind.OWN_LAYERS: model.mtp_layers, DraftKind.LOOKUP: 0}[
         speculation.kind
     ]
 
 
 def draft_bytes(model: ModelArchitecture, split: Parallelism, speculation: Speculation) -> float:
-    """Return the bytes of a draft's weights on the fullest GPU; 0 where nothing is loaded.
+    """Return the bytes of a draft's weights on the GPU with the most weights; 0 if the draft has no weights.
 
-    A head is counted in bfloat16, as trainers write it, or in the wider format that the target is loaded in. It shares the target's input embedding, and its output projection where it
-    predicts the whole vocabulary (`init_lm_head` of `speculative/eagle_worker_v2.py`).
+    A head is counted in bfloat16, the format that trainers write, or in the wider format that the target is loaded in. It shares the
+    target's input embedding, and also its output projection if it predicts the whole vocabulary (`init_lm_head` of
+    `speculative/eagle_worker_v2.py`).
 
     Args:
         model: The target.
@@ -132,7 +133,7 @@ def draft_bytes(model: ModelArchitecture, split: Parallelism, speculation: Specu
 
 
 def layer_parameters(model: ModelArchitecture, split: Parallelism, speculation: Speculation) -> float:
-    """Return the parameters of a head's layer on one GPU: the first reads the embedding beside the hidden state, so its input is twice as wide."""
+    """Return the parameters of a head's layers on one GPU: the first reads embedding and hidden state, so its input is twice as wide."""
     layers = max(1, model.full_layers + model.sliding_layers)
     linear = model.linear.mixer_parameters if model.linear else 0.0
     attention = max(0.0, model.attention_parameters - model.other_parameters - linear) / max(
@@ -156,8 +157,8 @@ class DraftKv:
     """Bytes that a draft adds to a token of the KV pool on one GPU.
 
     Args:
-        unbounded: In rows as long as the target's full layers.
-        sliding: In rows of the pool for sliding windows.
+        unbounded: Bytes in rows that keep the whole context, as the target's full layers do.
+        sliding: Bytes in rows of the pool for sliding windows.
     """
 
     unbounded: float = 0.0
@@ -165,7 +166,7 @@ class DraftKv:
 
 
 NO_DRAFT_KV: Final = DraftKv()
-"""Nothing: without a draft, and with one that keeps no cache."""
+"""No bytes: without a draft, or with a draft that keeps no cache."""
 
 
 def draft_kv(
@@ -176,16 +177,16 @@ def draft_kv(
     *,
     plain_latent: bool = False,
 ) -> DraftKv:
-    """Return what a draft adds to a token of the KV pool, by SGLang's rule.
+    """Return the bytes that a draft adds to a token of the KV pool, by SGLang's rule.
 
-    The rule takes the draft's layers to cache as much as the target's, which holds for heads that keep its attention.
+    The rule assumes that the draft's layers cache as much as the target's, which is true of heads that keep its attention.
 
     Args:
         model: The target.
         split: How one copy is spread over GPUs.
         kv_dtype: Format of the cache.
-        speculation: How it drafts; nothing is added when None.
-        plain_latent: Sparse attention keeps its fp8 latent without scales.
+        speculation: How it drafts; None without a draft.
+        plain_latent: Whether sparse attention keeps its fp8 latent without scales.
     """
     if speculation is None:
         return NO_DRAFT_KV

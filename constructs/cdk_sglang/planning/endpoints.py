@@ -1,4 +1,4 @@
-"""Instances of one endpoint: how many its copies need, what they cost, and whether updates have room."""
+"""Instances of one endpoint: how many its copies need, what they cost, and whether there is room for updates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.fleet_request import EndpointRequest
 
 SCALE_IN_TAIL_MINUTES = 25
-"""From the last request to the end of an instance: about 25 minutes without IDLE_RELEASE (field report, stdapi.ai#43)."""
+"""Time from the last request to the release of an instance: about 25 minutes without IDLE_RELEASE (field report, stdapi.ai#43)."""
 
 
 def pack_endpoint(
@@ -33,15 +33,15 @@ def pack_endpoint(
     problems: list[Problem],
     warnings: list[str],
 ) -> EndpointPlan:
-    """Return the plan of an endpoint; layouts are those of its first type, costs those of all.
+    """Return the plan of an endpoint; layouts are for its first instance type, costs for all of them.
 
     Args:
         endpoint: The endpoint.
-        plans: Those of its components.
-        prices: By type, where known.
-        where: Of the endpoint, for messages.
-        problems: Gets what speaks against deploying it.
-        warnings: Gets what is to be known.
+        plans: Plans of its components.
+        prices: Prices by instance type, where known.
+        where: Path of the endpoint, for messages.
+        problems: Receives the problems that prevent its deployment.
+        warnings: Receives its warnings.
     """
     first = endpoint.instances[0]
     room = Room(endpoint.instances, _needs(endpoint, plans))
@@ -51,7 +51,7 @@ def pack_endpoint(
     types = costs_by_type(endpoint, room, copies=(least, middle, most), prices=prices)
     is_refused = any(is_split_refused(component, endpoint.instances) for component in endpoint.components)
     too_few = []
-    if not is_refused:  # another split needs other GPUs
+    if not is_refused:  # a different split needs a different number of GPUs
         too_few = count_problems(
             room, min_instances=endpoint.min_instances, max_instances=endpoint.max_instances, where=where
         )

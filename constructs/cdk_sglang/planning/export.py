@@ -1,4 +1,4 @@
-"""A plan as JSON for other programs: the same bytes for the same plan."""
+"""Machine-readable plan as JSON: the same plan always gives the same bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def plan_json(plan: FleetPlan) -> str:
-    """Return the plan as indented JSON with sorted keys, and the digest of each endpoint's plan; numbers carry six digits."""
+    """Return the plan, with a digest for each endpoint, as indented JSON with sorted keys; numbers have six significant digits."""
     content = {field.name: _plain(getattr(plan, field.name)) for field in dataclasses.fields(plan)}
     if not plan.calibrations:
         del content["calibrations"]
@@ -24,7 +24,7 @@ def plan_json(plan: FleetPlan) -> str:
 
 
 def plan_digest(endpoint: EndpointPlan) -> str:
-    """Return the SHA-256 of one endpoint's plan, as hexadecimal digits: the same for the same plan, on any machine."""
+    """Return the SHA-256 of one endpoint's plan as hexadecimal digits; it is the same on every machine."""
     return hashlib.sha256(json.dumps(_plain(endpoint), sort_keys=True).encode()).hexdigest()
 
 

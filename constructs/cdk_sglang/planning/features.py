@@ -1,4 +1,4 @@
-"""The columns that `timing` and `residual_model` work on: ideal milliseconds, counts and flags of one configuration under load."""
+"""The columns that `timing` and `residual_model` use: ideal milliseconds, counts and flags of one configuration under load."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ ENGINES = ("sglang", "vllm", "trtllm")
 
 
 MIXED_TOKENS = 8192.0
-"""Prompt tokens that vLLM and TensorRT-LLM mix into one step at most: their default token budgets."""
+"""Maximum number of prompt tokens that vLLM and TensorRT-LLM mix into one step: their default token budgets."""
 
 
 def mixed_tokens(question: Question) -> float:
-    """Return the prompt tokens that the engine of a question mixes into one step at most."""
+    """Return the maximum number of prompt tokens that the question's engine mixes into one step."""
     if question.engine != "sglang":
         return MIXED_TOKENS
     return float(prefill_chunk(question.facts.architecture, question.gpu, question.split, question.options))
@@ -39,16 +39,16 @@ def mixed_tokens(question: Question) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What is asked of one copy.
+    """The load on one copy.
 
     Args:
         input_tokens: Mean prompt length.
         output_tokens: Mean answer length.
-        running: Requests that are served at the same time (those that wait are not counted).
+        running: Requests that are served at the same time, without those that wait.
         tokens_per_step: Tokens verified per request and step; 1 without speculative decoding.
         arrivals: How requests come (`ARRIVALS`); empty when unknown.
-        mixed_tokens: Prompt tokens that the engine mixes into one step at most.
-        encoder_tflop: Operations of an image encoder for each request, 10^12.
+        mixed_tokens: Maximum number of prompt tokens that the engine mixes into one step.
+        encoder_tflop: Operations of the image encoder per request, 10^12.
     """
 
     input_tokens: float
@@ -69,7 +69,7 @@ def generation(gpu: Gpu) -> str:
 
 
 def peak_tflops(gpu: Gpu, method: str) -> float:
-    """Return the arithmetic peak for weights of that format: the fastest unit their kernels can feed."""
+    """Return the peak throughput for weights of that format: that of the fastest units that their kernels can use."""
     if method in {"fp8", "int8"}:
         return gpu.fp8_tflops or gpu.bf16_tflops
     if method == "nvfp4":
@@ -87,18 +87,18 @@ def is_emulated(gpu: Gpu, method: str) -> bool:
 
 
 def _kernels(gpu: Gpu, method: str) -> str:
-    """Return the format whose kernels serve these weights: GPUs with fp4 arithmetic run mxfp4 on the units of nvfp4."""
+    """Return the format whose kernels process these weights: GPUs with fp4 arithmetic run mxfp4 on the units for nvfp4."""
     return "nvfp4" if method == "mxfp4" and gpu.fp4_tflops is not None else method
 
 
 _RELEASE = {"sglang": (8.0, 3.0), "vllm": (15.0, 4.0), "trtllm": (1.0, 1.0)}
-"""Release that counts as 0 and releases per unit: SGLang 0.5.x, vLLM 0.x, TensorRT-LLM 1.x."""
+"""Origin and unit of the scale of releases: SGLang 0.5.x, vLLM 0.x, TensorRT-LLM 1.x."""
 
 
 def release(engine: str, version: str) -> float:
-    """Return how new an engine is, within -1 and 1; 0 when the version is unknown or not a release.
+    """Return how new an engine's release is, between -1 and 1; 0 if the version is unknown or not a release.
 
-    Engines get faster: launch costs fall from release to release. Nothing is promised beyond the newest one measured.
+    Engines get faster: launch costs fall from release to release. Nothing is extrapolated beyond the newest measured release.
     """
     found = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version)
     if found is None:
@@ -135,7 +135,7 @@ def features(
             model, split, requests=load.running * load.tokens_per_step, context=context, kv_dtype=kv_dtype
         )
     prompt = prefill_work(model, split, tokens=load.input_tokens)
-    # encoders stay in 16 bits, and are sliced as attention is
+    # encoders stay in 16 bits and are sharded like attention
     encoder = load.encoder_tflop / split.attention_tp / plain_peak
     kind = generation(gpu)
     return {

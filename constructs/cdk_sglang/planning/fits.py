@@ -1,4 +1,4 @@
-"""Where a component fits: the splits over an instance's GPUs, and the nearest instance type that has one."""
+"""Where a component fits: the splits over an instance's GPUs, and the cheapest instance type that has one."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def holds(component: ComponentRequest, gpu: Gpu, split: Parallelism, context: fl
 
     Args:
         component: The component.
-        gpu: Each GPU.
-        split: How a copy is spread.
-        context: Longest request to hold.
+        gpu: Type of each GPU.
+        split: How a copy is spread over GPUs.
+        context: Tokens of the longest request that must fit.
     """
     if split_problems(component.facts.architecture, gpu, split, component.engine):
         return False
@@ -47,10 +47,10 @@ def holds(component: ComponentRequest, gpu: Gpu, split: Parallelism, context: fl
 
 
 def whole_instances(copies: int, instance: GpuInstance, gpus: int) -> int:
-    """Return how many instances so many copies take: what is paid for.
+    """Return the number of whole instances that some copies take, which is what is billed.
 
     Args:
-        copies: Copies; at least one is counted.
+        copies: Number of copies; at least one is counted.
         instance: Instance type.
         gpus: GPUs of a copy.
     """
@@ -58,7 +58,7 @@ def whole_instances(copies: int, instance: GpuInstance, gpus: int) -> int:
 
 
 def nearest_fit(component: ComponentRequest, context: float, region: str, prices: PriceTable | None) -> str:
-    """Return the instance type and tp_size on which the fewest copies cost least, in words; empty when it fits nowhere."""
+    """Return in words the instance type and tp_size on which the minimum number of copies is cheapest; empty if it fits nowhere."""
     found: list[tuple[float, int, str]] = []
     for instance in GpuInstance.all():
         splits = fitting_splits(component, instance, context)

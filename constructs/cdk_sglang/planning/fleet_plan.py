@@ -1,4 +1,4 @@
-"""What a fleet plan says: plain data."""
+"""Content of a fleet plan, as plain data."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Range:
-    """A number at its least, in between and at its most.
+    """The minimum, typical and maximum value of a number.
 
     Args:
-        low: Least.
-        typical: Typical.
-        high: Most.
+        low: Minimum value.
+        typical: Typical value.
+        high: Maximum value.
     """
 
     low: float
@@ -32,13 +32,13 @@ class Range:
 
 @dataclass(frozen=True, kw_only=True)
 class DiskUse:
-    """The NVMe of one instance, GB (10^9 bytes), as full of a component's copies as its GPUs allow.
+    """Use of one instance's NVMe, GB (10^9 bytes), when the instance holds as many copies of a component as its GPUs allow.
 
     Args:
         weights_gb: The model's files, which the copies on an instance share.
-        cache_gb: What one copy's cache may write; None where nothing bounds it.
+        cache_gb: Maximum size of one copy's cache files; None if unbounded.
         copies: Copies on the instance.
-        nvme_gb: What the instance has; 0 when it has none.
+        nvme_gb: Size of the instance's NVMe; 0 if it has none.
     """
 
     weights_gb: float
@@ -48,20 +48,20 @@ class DiskUse:
 
     @property
     def needed_gb(self) -> float:
-        """What is bound to be written when every copy's cache is full."""
+        """Space taken when every copy's cache is full, as far as its size is bounded."""
         return self.weights_gb + self.copies * (self.cache_gb or 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alternative:
-    """Another instance type on which the component meets what is asked.
+    """Another instance type on which the component meets its objectives.
 
     Args:
         instance: Instance type.
         tp_size: GPUs of a copy there.
         ttft_ms: Time to the first token, milliseconds.
         tpot_ms: Time per further token, milliseconds; None where no tokens are generated.
-        usd_per_hour: US dollars per hour of the whole instances that the fewest copies take.
+        usd_per_hour: US dollars per hour of the whole instances that the minimum number of copies takes.
         usd_per_hour_per_copy: US dollars per hour of a copy: its GPUs' share of the instance.
         usd_per_million_input_tokens: US dollars per million input tokens at the planned load.
         usd_per_million_output_tokens: US dollars per million output tokens at the planned load; None where none are generated.
@@ -79,38 +79,38 @@ class Alternative:
 
 @dataclass(frozen=True, kw_only=True)
 class ComponentPlan:
-    """What one component does on one instance type.
+    """The plan of one component on one instance type.
 
     Args:
-        name: The component.
-        model: Its model's id.
-        instance: The instance type planned on.
+        name: Name of the component.
+        model: Id of its model.
+        instance: Instance type of the plan.
         gpus: GPUs of a copy.
-        gpus_by_type: The same on each instance type of the endpoint.
-        memory: Memory of its fullest GPU.
-        context_length: Longest request planned for.
-        requests_at_context: Requests of that length the cache holds.
-        copies_per_instance: Copies one instance holds when nothing else runs on it.
-        min_copies: Copies that always run.
-        max_copies: Copies it may grow to.
-        concurrency: Requests in flight per copy for the times below.
-        ttft_ms: Time to the first token; None when it cannot be predicted.
-        tpot_ms: Time per further token; None too where no tokens are generated, such as by a model that makes embeddings.
+        gpus_by_type: GPUs of a copy on each instance type of the endpoint.
+        memory: Memory of the fullest GPU.
+        context_length: Longest request that the plan provides for, in tokens.
+        requests_at_context: Requests of that length that fit in the cache.
+        copies_per_instance: Copies that fit on an instance on which nothing else runs.
+        min_copies: Minimum number of copies.
+        max_copies: Maximum number of copies.
+        concurrency: Requests in flight per copy for which the times are predicted.
+        ttft_ms: Time to the first token; None if it cannot be predicted.
+        tpot_ms: Time per further token; None if it cannot be predicted or no tokens are generated, for example by an embedding model.
         output_tok_s: Output tokens per second of a copy.
-        usd_per_million_input_tokens: On that type at the planned load, as `price.token_prices` says; None without a price.
+        usd_per_million_input_tokens: US dollars per million input tokens on that type at the planned load (`price.token_prices`); None without a price.
         usd_per_million_output_tokens: The same for output tokens.
-        start_up: Seconds from nothing to the first answer.
-        options: SGLang options that follow from the plan.
-        alternatives: The cheapest instance types that meet the latency asked.
-        notes: What was assumed.
-        images_note: What the images of a request add to its prompt; empty without images.
-        facts_source: Where the model's config was read.
-        facts_date: When, where that was kept.
-        facts_file: File of the user's that has it; empty for the package's catalogue.
+        start_up: Seconds of each phase from no instance to the first answer.
+        options: SGLang options that the plan determines.
+        alternatives: The cheapest instance types that meet the requested latency.
+        notes: Assumptions.
+        images_note: Tokens that the images of a request add to its prompt, in words; empty without images.
+        facts_source: Source from which the model's config was read.
+        facts_date: Date on which it was read; empty if unknown.
+        facts_file: The user's file with the config; empty for the package's catalogue.
         host: Host memory of a copy; None if unknown.
-        disk: NVMe of an instance with as many of its copies as it holds; None on a type without NVMe.
-        speculation: What drafting is predicted to change; None without a draft.
-        memory_line: Why it fits or not, what limits its requests, and which figures are assumptions, in words.
+        disk: NVMe use of an instance with as many copies of the component as fit; None on a type without NVMe.
+        speculation: Predicted effect of drafting; None without a draft.
+        memory_line: In words: why it fits or not, what limits its requests, and which figures are assumptions.
     """
 
     name: str
@@ -146,13 +146,13 @@ class ComponentPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class TypeCost:
-    """What an endpoint takes where all its instances are of one of its types.
+    """Instances and cost of an endpoint if all its instances are of one of its types.
 
     Args:
-        instance: The type.
-        instances: Fewest, typical and most of them.
-        price: Of one; None when none is known.
-        usd_per_hour: Fewest, typical and most; None without a price.
+        instance: The instance type.
+        instances: Minimum, typical and maximum number of instances.
+        price: Price of one instance; None if unknown.
+        usd_per_hour: US dollars per hour of these numbers of instances; None without a price.
     """
 
     instance: str
@@ -163,22 +163,22 @@ class TypeCost:
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointPlan:
-    """What one endpoint needs.
+    """The plan of one endpoint.
 
     Args:
-        name: The endpoint.
-        instance: Its first-choice type.
-        gpus_per_instance: GPUs of that type.
-        components: Its components on that type.
-        types: Instances and costs by type, first choice first; more than one where the endpoint is a pool.
-        instances: Fewest on any of its types, typical on the first, most on any.
-        layouts: GPUs of each instance when fully scaled out: per GPU the component on it, or an empty string.
-        fragmentation: Share of GPUs that no copy can use when fully scaled out.
-        update_room: A rolling update can start one more copy of every component without another instance.
-        notes: What an update of the endpoint costs.
-        price: Price of its first-choice type; None when none is known.
-        usd_per_hour: Fewest on the cheapest type, typical on the first, most of the dearest; None where a type has no price.
-        scale_in_tail_usd: What one instance, of the dearest type, costs between its last request and its end.
+        name: Name of the endpoint.
+        instance: Its first-choice instance type.
+        gpus_per_instance: GPUs of one instance of that type.
+        components: Plans of its components on that type.
+        types: Instances and costs by type, first choice first; more than one if the endpoint is a pool.
+        instances: Minimum number on any of its types, typical number on the first, maximum on any.
+        layouts: Layout of each instance when fully scaled out: the component on each GPU, or an empty string for a free one.
+        fragmentation: Share of the GPUs that no copy can use when fully scaled out.
+        update_room: Whether a rolling update can start one more copy of every component without another instance.
+        notes: Cost of an update of the endpoint, in words.
+        price: Price of its first-choice type; None if unknown.
+        usd_per_hour: Minimum on the cheapest type, typical on the first, maximum on the most expensive; None if a type has no price.
+        scale_in_tail_usd: Cost of one instance of the most expensive type between its last request and its release.
     """
 
     name: str
@@ -198,12 +198,12 @@ class EndpointPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibrated:
-    """Measurements of the user's own that predictions of a plan follow near them.
+    """The user's own measurements that calibrate the predictions of a plan.
 
     Args:
         place: File or folder of the measurements.
-        rows: Measured rows that were learned from.
-        text: The same in words, with the rows that were not learned from.
+        rows: Number of measured rows used.
+        text: The same in words, including the rows that were not used.
     """
 
     place: str
@@ -213,19 +213,17 @@ class Calibrated:
 
 @dataclass(frozen=True, kw_only=True)
 class FleetPlan:
-    """The plan of an environment; `problems` is empty when it may be deployed.
-
-    `usd_per_hour` is that of all endpoints; None where that of one is not known.
+    """The plan of an environment; `problems` is empty if it may be deployed.
 
     Args:
         environment: Name of the environment.
         region: AWS Region.
         endpoints: Plan of each endpoint.
         usd_per_hour: US dollars per hour of all endpoints; None if a price is unknown.
-        problems: Why the environment cannot be deployed, one line each.
-        warnings: What a reader should know all the same, one line each.
-        budget_usd_per_hour: Most that the environment allows itself to cost when fully scaled out; None without a budget.
-        calibrations: Measurements of the user's own that predictions follow; none for the package's calibration alone, and then not in plan.json.
+        problems: Problems that prevent the deployment of the environment, one line each.
+        warnings: Warnings that do not prevent it, one line each.
+        budget_usd_per_hour: Maximum allowed cost of the environment when fully scaled out; None without a budget.
+        calibrations: The user's own measurements that calibrate the predictions; empty, and absent from plan.json, if only the package's calibration is used.
     """
 
     environment: str

@@ -1,4 +1,4 @@
-"""What a fleet plan is made from: plain data."""
+"""Input of a fleet plan, as plain data."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from cdk_sglang.spec.slo import Slo
 
 @dataclass(frozen=True, kw_only=True)
 class HostMemory:
-    """Host memory of one copy, GiB, all its processes together. Python, CUDA and page cache are not counted.
+    """Host memory of one copy, GiB, for all its processes together. Python, CUDA and the page cache are not counted.
 
     Args:
-        reserved_gib: What the copy reserves of its instance.
-        loading_gib: Buffers while weights are read, given back before the cache's tier is made; 0 where files are mapped into memory.
+        reserved_gib: Memory that the copy reserves on its instance.
+        loading_gib: Buffers for reading weights, released before the cache's tier is allocated; 0 if files are mapped into memory.
         cache_gib: The KV cache's tier in host memory.
-        adapters_gib: LoRA adapters that SGLang keeps.
-        cache_ratio: Where the tier is a multiple of the GPUs' KV cache, how many times it; None where its size is said.
+        adapters_gib: LoRA adapters that SGLang keeps in host memory.
+        cache_ratio: Size of the tier as a multiple of the GPUs' KV cache; None if the size is specified directly.
     """
 
     reserved_gib: float
@@ -40,52 +40,52 @@ class HostMemory:
 
     @property
     def needed_gib(self) -> float:
-        """The most that is taken at once."""
+        """Peak memory use."""
         return max(self.loading_gib, self.cache_gib + self.adapters_gib)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ComponentRequest:
-    """One inference component.
+    """The request for one inference component.
 
     Args:
         name: Its name in the environment.
-        facts: Its model.
-        tp_size: GPUs of a forward pass; the fewest that fit when None, on each instance type its own.
-        tp_size_by_type: GPUs of a forward pass on some instance types, whatever tp_size says.
-        expert_parallel: Whole experts per GPU instead of slices.
-        ep_size: Groups of GPUs that experts are spread over; one for each GPU when None.
-        attention_dp: DP-attention groups.
-        pp_size: Pipeline stages, each of `tp_size` GPUs.
-        replicas: Whole models in one copy (dp_size), each of `tp_size` x `pp_size` GPUs.
-        context_length: Longest request; the model's own limit when None.
-        kv_dtype: Format of the cache: `bf16`, `fp8` or `fp4`; SGLang's choice for model and GPU when None.
-        mem_fraction: SGLang's static fraction; its default when None.
-        engine: SGLang's release and the options that its default fraction follows.
-        min_copies: Copies that always run.
-        max_copies: Copies it may grow to.
-        slo: Latency asked.
-        input_tokens: Mean prompt of the planned load, images included.
-        output_tokens: Mean answer of the planned load; 1 where no tokens are generated.
-        encoder_tflop: Operations of the image encoder for each request, 10^12; 0 without images.
-        generates: Whether tokens are generated one after the other; otherwise an answer is one forward pass over the prompt.
-        arrivals: How its requests come.
+        facts: Facts of its model.
+        tp_size: GPUs of a forward pass; if None, the fewest on which the model fits, separately for each instance type.
+        tp_size_by_type: GPUs of a forward pass by instance type; takes precedence over `tp_size`.
+        expert_parallel: Whether GPUs hold whole experts instead of a slice of each.
+        ep_size: Number of GPU groups that experts are spread over; if None, each GPU is a group.
+        attention_dp: Number of DP-attention groups.
+        pp_size: Number of pipeline stages, each of `tp_size` GPUs.
+        replicas: Number of whole models in one copy (dp_size), each on `tp_size` x `pp_size` GPUs.
+        context_length: Tokens of the longest request; the model's own limit if None.
+        kv_dtype: Format of the cache: `bf16`, `fp8` or `fp4`; SGLang's choice for model and GPU if None.
+        mem_fraction: SGLang's static fraction; its default if None.
+        engine: SGLang's release and the options that determine its default fraction.
+        min_copies: Minimum number of copies.
+        max_copies: Maximum number of copies.
+        slo: Requested latency.
+        input_tokens: Mean tokens of a prompt in the planned load, including images.
+        output_tokens: Mean tokens of an answer in the planned load; 1 if no tokens are generated.
+        encoder_tflop: Operations of the image encoder per request, 10^12; 0 without images.
+        generates: Whether the model generates tokens one after the other; otherwise an answer is one forward pass over the prompt.
+        arrivals: Arrival pattern of its requests.
         accept_len: Tokens per verification step; None without speculative decoding.
-        draft_gib: Weights of a draft model.
-        mtp: The model's own prediction layers are the draft.
-        speculation: How it drafts: memory counts the draft, and the plan says whether drafting is faster; None without a draft.
-        lora_slots: Adapters kept on the GPU.
-        lora_rank: Their rank.
-        lora_modules: What they may change, as SGLang takes it.
+        draft_gib: Weights of a draft model, GiB.
+        mtp: Whether the model's own prediction layers are the draft.
+        speculation: How it drafts; the plan then counts the draft's memory and predicts whether drafting is faster. None without a draft.
+        lora_slots: Number of adapters kept on the GPU.
+        lora_rank: Maximum rank of the adapters.
+        lora_modules: Modules that adapters may change, as SGLang names them.
         host_memory_gib: Host memory reserved per copy; 0 for none.
         vcpus: CPU cores reserved per copy; 0 for none.
-        rolling: How many copies one step of an update replaces; None for an update without steps.
+        rolling: Number of copies that one step of a rolling update replaces; None for an update without steps.
         host: Host memory of a copy on the endpoint's first type; None if unknown.
-        file_cache_gb: What the KV cache's files of a copy may take of the NVMe; 0 without files, None where nothing bounds them.
-        notes: What is to be known of its settings.
-        images_note: What the images of a request add to its prompt; empty without images.
-        no_fit_check: Why the component is deployed although it may not fit; None if it must.
-        calibration: Measurements of the user's own, which predictions near them follow; None for the package's alone.
+        file_cache_gb: Maximum size of a copy's KV-cache files on the NVMe, GB; 0 without files, None if unbounded.
+        notes: Remarks on its settings.
+        images_note: Tokens that the images of a request add to its prompt, in words; empty without images.
+        no_fit_check: Reason for which the component is deployed even if it may not fit; None if it has to fit.
+        calibration: The user's own measurements, which correct predictions for similar configurations; None for the package's calibration alone.
     """
 
     name: str
@@ -127,7 +127,7 @@ class ComponentRequest:
     calibration: MeasuredCalibration | None = None
 
     def split(self, gpus: int) -> Parallelism:
-        """Return how a copy is spread over so many GPUs, stages of a pipeline and replicas included.
+        """Return how a copy is spread over its GPUs, including pipeline stages and replicas.
 
         Args:
             gpus: GPUs of a copy.
@@ -142,7 +142,7 @@ class ComponentRequest:
         )
 
     def split_of(self, tp_size: int) -> Parallelism:
-        """Return how a copy is spread whose forward pass takes so many GPUs.
+        """Return how a copy is spread if its forward pass takes `tp_size` GPUs.
 
         Args:
             tp_size: GPUs of a forward pass.
@@ -152,19 +152,19 @@ class ComponentRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointRequest:
-    """One endpoint.
+    """The request for one endpoint.
 
     Args:
         name: Its name in the environment.
         instances: Instance types, first choice first; more than one makes an instance pool.
-        components: What runs on it.
-        min_instances: Fewest instances managed scaling keeps.
-        max_instances: Most instances it may reach; None for as many as the copies need.
-        reserved: Capacity is a training plan.
-        reserved_count: Instances the plan holds; None without one.
+        components: Components that run on it.
+        min_instances: Minimum number of instances that managed scaling keeps.
+        max_instances: Maximum number of instances; None for as many as the copies need.
+        reserved: Whether its capacity is reserved by a training plan.
+        reserved_count: Number of instances in the training plan; None without one.
         update: How a new configuration reaches the instances: `blue_green` with a second fleet, `rolling` with one batch more, or None
             if unspecified, which SageMaker takes for blue/green.
-        others: What else runs on it: components whose model nobody knows, of which the plan knows the GPUs alone.
+        others: Other components on it whose models are unknown; the plan counts only their GPUs.
     """
 
     name: str
@@ -180,19 +180,19 @@ class EndpointRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class FleetRequest:
-    """A whole environment.
+    """The request for a whole environment.
 
     Args:
         environment: Its name.
         region: Its Region.
         endpoints: Its endpoints.
-        budget_usd_per_hour: Most the fleet may cost when fully scaled out; None for no limit.
-        prices: Prices that win over the package's.
-        today: Day against which prices are old; None leaves their age unsaid (synth knows no clock).
-        routes: Components behind one name, most wanted first, as <endpoint>/<component>.
-        unplanned: Components of models that nobody knows, as <endpoint>.<component>.
-        source: File that it was read from, which begins the lines of problems; empty where there is none.
-        docs_site: Address of the documentation's site, to which the plan's page links; empty for the documents beside the package.
+        budget_usd_per_hour: Maximum cost of the fleet when fully scaled out; None for no limit.
+        prices: Prices that take precedence over the package's.
+        today: Day from which the age of prices is counted; if None, no age is reported (synth must not depend on the clock).
+        routes: Components behind one route name, most preferred first, as <endpoint>/<component>.
+        unplanned: Components whose models are unknown, as <endpoint>.<component>.
+        source: File that the environment was read from, with which the lines of problems begin; empty if there is none.
+        docs_site: Address of the documentation site that the plan's page links to; empty for the documents next to the package.
     """
 
     environment: str

@@ -1,12 +1,12 @@
-"""Formats of weights that a GPU has no arithmetic for: which SGLang refuses there, and which it unpacks before each multiplication or once.
+"""Weight formats that a GPU has no arithmetic for: those that SGLang refuses, and those that it unpacks once or before each multiplication.
 
 Read in SGLang 0.5.23 and, for the first two, in 0.5.17 (2026-11-29), below `srt/layers/quantization`: `can_auto_enable_marlin_fp8`
 (fp8 layers from 8.0 to 8.8), `fp4_utils.initialize_fp4_gemm_config` and `ModelOptNvFp4FusedMoEMethod` (nvfp4 from 8.0 to 9.x, experts too),
-`get_min_capability` of each format. Fused experts in fp8 have no such way: sgl-project/sglang issues 5871, 13471 and 38291.
-Experts of gpt-oss in mxfp4: `arg_groups/model_overrides/gpt_oss.py` takes the kernels that read mxfp4 on every GPU of Blackwell, elsewhere
+`get_min_capability` of each format. Fused experts in fp8 have no such fallback: sgl-project/sglang issues 5871, 13471 and 38291.
+Experts of gpt-oss in mxfp4: `arg_groups/model_overrides/gpt_oss.py` chooses the kernels that read mxfp4 on every Blackwell GPU, elsewhere
 only with ep_size 1; without them `process_weights_after_loading` of `layers/quantization/mxfp4.py` unpacks the weights to bfloat16 as they
 are loaded (0.5.23, read 2026-11-30).
-float32: `get_supported_act_dtypes` of each format is held against the dtype by `model_loader/loader.py`; FlashAttention's README lists fp16 and bf16
+float32: `model_loader/loader.py` checks the dtype against `get_supported_act_dtypes` of each format; FlashAttention's README lists fp16 and bf16
 (Dao-AILab/flash-attention issue 622; read 2026-12-01).
 """
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.parallel import Parallelism
 
 _MARLIN_FROM = 80
-"""Compute capability, major times ten plus minor, from which SGLang's Marlin kernels unpack weights."""
+"""Lowest compute capability, major times ten plus minor, on which SGLang's Marlin kernels unpack weights."""
 
 _BLACKWELL = 100
 _SIXTEEN_BIT = ("fp8", "nvfp4", "mxfp4", "int8")
-"""Formats of which every kind refuses float32 beside it; of those with four bits as integers, bitsandbytes does not."""
+"""Formats of which every variant refuses the dtype float32; among the 4-bit integer formats, bitsandbytes accepts it."""
 
 
 def format_problems(model: ModelArchitecture, gpu: Gpu) -> list[str]:
-    """Return why the engine would refuse the format of a model's weights on a GPU."""
+    """Return the reasons why the engine would refuse the format of a model's weights on a GPU."""
     quantization = model.quantization
     if quantization.float32 and quantization.method in _SIXTEEN_BIT:
         return [
@@ -61,9 +61,9 @@ def as_loaded(model: ModelArchitecture, gpu: Gpu, split: Parallelism, engine: st
 
     Args:
         model: The model as its checkpoint stores it.
-        gpu: Each GPU.
+        gpu: Type of each GPU.
         split: How a copy is spread over GPUs.
-        engine: `sglang`, `vllm` or `trtllm`; only SGLang's rule is known to unpack weights.
+        engine: `sglang`, `vllm` or `trtllm`; unpacking is known for SGLang only.
     """
     unpacked = engine == "sglang" and model.quantization.method == "mxfp4" and model.model_type.startswith("gpt_oss")
     if unpacked and split.expert_parallel and _capability(gpu) < _BLACKWELL:
@@ -72,7 +72,7 @@ def as_loaded(model: ModelArchitecture, gpu: Gpu, split: Parallelism, engine: st
 
 
 def format_notes(model: ModelArchitecture, gpu: Gpu, split: Parallelism, engine: str = "sglang") -> list[str]:
-    """Return what is to be known of a format that runs on a GPU without arithmetic for it."""
+    """Return notes on a format that runs on a GPU without arithmetic for it."""
     if as_loaded(model, gpu, split, engine) is not model:
         return [
             (

@@ -1,4 +1,4 @@
-"""Rows of a gate, as `cdk-sglang eagle report --calibration` keeps them, for the planner to learn from."""
+"""Reads the rows of a gate that `cdk-sglang eagle report --calibration` writes, to calibrate the planner."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cdk_sglang.models.facts import ModelFacts
 
 SCHEMA: Final = 1
-"""Version of the files."""
+"""Version of the file format."""
 _KINDS: Final = {
     "eagle": DraftKind.HEAD,
     "draft": DraftKind.HEAD,
@@ -26,15 +26,15 @@ _KINDS: Final = {
 
 
 def gate_measured(text: str, *, place: str, facts: Callable[[str], ModelFacts]) -> tuple[list[Measured], list[str]]:
-    """Return the rows of a gate that the planner can learn from, and a line for those that it cannot.
+    """Return the rows of a gate that the planner can learn from, and a note on those that it cannot use.
 
     Args:
-        text: Content of a file that `gate_content` is kept in.
-        place: Where it was read, for messages.
-        facts: Returns a model's facts; raises ConfigurationError for an unknown one.
+        text: Content of a file written from `gate_content`.
+        place: Path of the file, for messages.
+        facts: Returns a model's facts; raises ConfigurationError for an unknown model.
 
     Raises:
-        ConfigurationError: It is not such a file, or one of a newer version.
+        ConfigurationError: The file is not such a file, or has a newer version.
     """
     try:
         content: Mapping[str, Any] = json.loads(text)

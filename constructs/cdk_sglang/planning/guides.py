@@ -1,4 +1,4 @@
-"""Which section of the documentation explains a problem or a warning of a plan."""
+"""Finds the section of the documentation that explains a problem or a warning of a plan."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Guide:
     """A section of a page of the documentation.
 
     Attributes:
-        page: File below docs/.
+        page: File in docs/.
         heading: Heading of the section.
     """
 
@@ -34,14 +34,14 @@ class Guide:
 
     @property
     def anchor(self) -> str:
-        """The heading's name in an address, as mkdocs and GitHub make it."""
+        """The heading's anchor, as mkdocs and GitHub generate it."""
         return re.sub(r"\s", "-", _NOT_IN_ANCHORS.sub("", self.heading.lower()).strip())
 
     def address(self, docs: str) -> str:
-        """Return the address of the section.
+        """Return the link to the section.
 
         Args:
-            docs: Folder of the documents, or address of the site made of them.
+            docs: Folder of the documents, or address of the documentation site.
         """
         page = self.page.replace(".md", ".html") if docs.startswith(_WEB) else self.page
         return f"{docs.rstrip('/')}/{page}#{self.anchor}"
@@ -61,14 +61,14 @@ GUIDES: Final = {
     "component.server.hicache": Guide(page="host-memory.md", heading="Host memory"),
     "component.slo": Guide(page="planner.md", heading="Speed"),
 }
-"""Sections by the path of what they explain, the names of endpoint and component left out; the longest path counts."""
+"""Sections by the path of the problem, without the names of endpoint and component; the longest matching path is used."""
 
 
 def guide_of(line: str) -> Guide | None:
-    """Return the section that explains a problem or a warning; None for what has no path of an environment.
+    """Return the section that explains a problem or a warning; None if its line has no path in an environment.
 
     Args:
-        line: A `Problem`; text without a path has no section.
+        line: Line of a `Problem`; text without a path has no section.
     """
     path = line.path if isinstance(line, Problem) else ""
     found = _NAMES.match(path)
@@ -82,10 +82,10 @@ def guide_of(line: str) -> Guide | None:
 
 
 def docs_folder(page: Path) -> str:
-    """Return the folder of the documents as a page links to it; empty where they are not installed.
+    """Return the folder of the documents as a relative link from a page; empty if they are not installed.
 
     Args:
-        page: Folder of the page.
+        page: Folder that contains the page.
     """
     try:
         folder = find_folder("docs", holds=_FIRST_PAGE)
@@ -95,10 +95,10 @@ def docs_folder(page: Path) -> str:
 
 
 def docs_site(runbooks: str) -> str:
-    """Return the site of the documents, whose runbooks an environment names; empty unless it names some of a site.
+    """Return the address of the documentation site that an environment's runbook address belongs to; empty if it belongs to none.
 
     Args:
-        runbooks: Beginning of the address of runbook pages (`observability.runbooks_url`).
+        runbooks: Common beginning of the addresses of runbook pages (`observability.runbooks_url`).
     """
     address = runbooks.rstrip("/")
     return address.removesuffix(_RUNBOOKS) if address.startswith(_WEB) and address.endswith(_RUNBOOKS) else ""

@@ -1,4 +1,4 @@
-"""What a copy takes of its instance beside the GPUs: host memory, and room on the local NVMe."""
+"""What a copy takes of its instance in addition to GPUs: host memory, and space on the local NVMe."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def plan_host(component: ComponentRequest, memory: MemoryPlan, *, gpus: int) -> HostMemory | None:
-    """Return a copy's host memory, with the size of a tier that is a multiple of what the GPUs hold.
+    """Return a copy's host memory, including a cache tier whose size is a multiple of the GPUs' KV cache.
 
     Args:
         component: The component.
-        memory: What fits on each GPU.
-        gpus: GPUs of the copy.
+        memory: Memory plan of its GPUs.
+        gpus: Number of GPUs of the copy.
     """
     host = component.host
     if host is None or host.cache_ratio is None:
@@ -30,12 +30,12 @@ def plan_host(component: ComponentRequest, memory: MemoryPlan, *, gpus: int) -> 
 
 
 def plan_disk(component: ComponentRequest, instance: GpuInstance, *, gpus: int) -> DiskUse | None:
-    """Return what an instance full of a component's copies keeps on its NVMe; None on a type without.
+    """Return the NVMe use of an instance filled with a component's copies; None on a type without NVMe.
 
     Args:
         component: The component.
         instance: The instance type.
-        gpus: GPUs of a copy.
+        gpus: Number of GPUs of a copy.
     """
     if instance.nvme_gb <= 0:
         return None
@@ -48,7 +48,7 @@ def plan_disk(component: ComponentRequest, instance: GpuInstance, *, gpus: int) 
 
 
 def host_line(host: HostMemory, disk: DiskUse | None) -> str:
-    """Return what a copy takes of its instance beside GPUs, in words."""
+    """Return in words what a copy takes of its instance in addition to GPUs."""
     parts = {"cache": host.cache_gib, "adapters": host.adapters_gib, "buffers while loading": host.loading_gib}
     taken = "".join(f", {gib:,.1f} for {name}" for name, gib in parts.items() if gib)
     line = f"{host.reserved_gib:,.1f} GiB of host memory{taken}"
@@ -61,7 +61,7 @@ def host_line(host: HostMemory, disk: DiskUse | None) -> str:
 
 
 def host_warnings(path: str, host: HostMemory | None) -> list[str]:
-    """Say that a tier which is a multiple of the GPUs' cache is larger than what the copy reserves; a size in GB is a problem at synth."""
+    """Return a warning if a tier that is a multiple of the GPUs' cache exceeds the copy's reserved memory; a size in GB is checked at synth."""
     if host is None or host.cache_ratio is None or host.needed_gib <= host.reserved_gib:
         return []
     beside = f" beside {host.adapters_gib:.1f} GiB of adapters" if host.adapters_gib else ""

@@ -1,4 +1,4 @@
-"""Which instances hold the copies of an endpoint's components, and how many they are."""
+"""Number of instances that an endpoint needs for its copies, and the layout of the copies on them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from cdk_sglang.planning.packing import Need, pack
 
 @dataclass(frozen=True, kw_only=True)
 class CopyNeeds:
-    """What a copy of one component takes of an instance, and how many copies there may be.
+    """What a copy of one component takes of an instance, and the allowed numbers of copies.
 
     Args:
-        name: The component.
+        name: Name of the component.
         gpus_by_type: GPUs of a copy by instance type.
-        min_copies: Copies that always run.
-        max_copies: Copies it may grow to.
+        min_copies: Minimum number of copies.
+        max_copies: Maximum number of copies.
         host_memory_gib: Host memory reserved per copy; 0 for none.
         vcpus: CPU cores reserved per copy; 0 for none.
     """
@@ -32,11 +32,11 @@ class CopyNeeds:
 
 
 class Room:
-    """How many instances an endpoint needs for given copies of its components.
+    """Computes how many instances an endpoint needs for given numbers of copies of its components.
 
     Args:
-        instances: Instance types of the endpoint, the most wanted first.
-        needs: What the copies of each component take.
+        instances: Instance types of the endpoint, most preferred first.
+        needs: Needs of each component's copies.
     """
 
     def __init__(self, instances: Sequence[GpuInstance], needs: Iterable[CopyNeeds]) -> None:
@@ -46,7 +46,7 @@ class Room:
         self.most: dict[str, int] = {need.name: max(need.min_copies, need.max_copies) for need in self.needs}
 
     def layouts(self, copies: Mapping[str, int], instance: GpuInstance) -> tuple[tuple[str, ...], ...]:
-        """Return the instances of one type that hold so many copies, as `pack` does."""
+        """Return the layout of these copies on instances of one type, as `pack` computes it."""
         needs = [
             Need(
                 name=need.name,
@@ -60,28 +60,28 @@ class Room:
         return pack(needs, instance)
 
     def needed(self, copies: Mapping[str, int]) -> tuple[int, GpuInstance]:
-        """Return the most instances that so many copies need, and the type on which they do: the first of those that need as many."""
+        """Return the maximum number of instances that these copies need on any type, and the first type on which they need that many."""
         counts = [(len(self.layouts(copies, instance)), instance) for instance in self.instances]
         return max(counts, key=lambda count: count[0])
 
 
 def least_instances(min_instances: int | None, least_copies: Iterable[int]) -> int:
-    """Return how many instances stay whatever the load: as specified, else 0 if every component may go to zero, else 1.
+    """Return the minimum number of instances: as specified, else 0 if every component may scale to zero, else 1.
 
     Args:
-        min_instances: Fewest instances as specified; None if unspecified.
-        least_copies: Fewest copies of each component.
+        min_instances: Minimum number of instances as specified; None if unspecified.
+        least_copies: Minimum number of copies of each component.
     """
     return min(1, max(least_copies, default=1)) if min_instances is None else min_instances
 
 
 def count_problems(room: Room, *, min_instances: int, max_instances: int | None, where: str) -> list[Problem]:
-    """Say that an endpoint may not have as many instances as the copies of its components need.
+    """Return a problem if an endpoint's limits allow fewer instances than the copies of its components need.
 
     Args:
-        room: Where the copies go.
-        min_instances: Fewest instances of the endpoint.
-        max_instances: Most instances of the endpoint; None for as many as the copies need.
+        room: Computes the instances that copies need.
+        min_instances: Minimum number of instances of the endpoint.
+        max_instances: Maximum number of instances of the endpoint; None for as many as the copies need.
         where: Path of the endpoint.
     """
     if max_instances is None:
@@ -113,5 +113,5 @@ def count_problems(room: Room, *, min_instances: int, max_instances: int | None,
 
 
 def _of(room: Room, instance: GpuInstance) -> str:
-    """Name the type where it is not the first: a pool may come as any of its types."""
+    """Return the instance type in words if it is not the first: a pool may get instances of any of its types."""
     return "" if instance.name == room.instances[0].name else f" of {instance.name}"

@@ -1,4 +1,4 @@
-"""Measurements of the user's own as calibration: predictions near them follow them, and predictions far away stay as they are."""
+"""Calibrates the planner with the user's own measurements: predictions for similar configurations follow them, all others stay unchanged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.timing import Column
 
 OWN_NOISE: Final = 0.05
-"""Standard deviation, as a logarithm, of two runs of the same fleet on different days; a choice, until a fleet's history says otherwise."""
+"""Standard deviation, as a logarithm, between runs of the same fleet on different days. An assumption until the history of a fleet shows otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +40,13 @@ class Measured:
 
 
 def calibrated(measured: Sequence[Measured], *, base: Calibration | None = None) -> Calibration:
-    """Return a calibration that takes own measurements into account.
+    """Return a calibration corrected by the user's own measurements.
 
-    Rows with speculative decoding correct predictions with it, and rows without it all predictions.
+    Rows with speculative decoding correct only predictions with it; rows without it correct all predictions.
 
     Args:
-        measured: The measurements; none leave the calibration as it is.
-        base: Calibration to start from; that of the package by default.
+        measured: The measurements; without any, the calibration stays unchanged.
+        base: Calibration to start from; the package's by default.
     """
     plain = _with_plain(measured, base or calibration())
     return _with_drafted(measured, plain)

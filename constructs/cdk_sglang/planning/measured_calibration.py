@@ -1,4 +1,4 @@
-"""A calibration that has learned from measurements of the user's own, with what a reader of a plan is told about it."""
+"""A calibration learned from the user's own measurements, with its description for readers of a plan."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MeasuredCalibration:
-    """Measurements of the user's own, as the planner takes them: predictions near them follow them; made by `read_measurements`.
+    """The user's own measurements for the planner, which predictions for similar configurations follow; created by `read_measurements`.
 
     Attributes:
         place: File or folder of the measurements.
-        rows: Measured rows that it was learned from.
-        calibration: The package's calibration, corrected by them.
-        releases: SGLang's release that was measured last, by model and GPU.
-        notes: Rows that it was not learned from, by reason, one line each.
+        rows: Number of measured rows used.
+        calibration: The package's calibration, corrected by the measurements.
+        releases: The SGLang release measured last, by model and GPU.
+        notes: Rows that were not used, by reason, one line each.
     """
 
     place: str
@@ -30,28 +30,28 @@ class MeasuredCalibration:
 
     @property
     def text(self) -> str:
-        """One line for a reader of a plan."""
+        """One-line description for readers of a plan."""
         rows = "1 measured row" if self.rows == 1 else f"{self.rows} measured rows"
         return "; ".join([f"calibrated with {rows} of {self.place}: predictions near them follow them", *self.notes])
 
     def release(self, model: str, gpu: str, version: str | None) -> str:
-        """Return the release to predict with: measurements are near a configuration of the same release.
+        """Return the release to predict with, since measurements apply to configurations of the same release.
 
-        Empty, as without measurements, for a model on a kind of GPU that was not measured: there nothing may change.
+        Returns an empty text, as without measurements, for a model on a kind of GPU that was not measured: its predictions must not change.
 
         Args:
             model: Id of the model.
             gpu: Kind of GPU.
-            version: SGLang's release in the image; that which was measured last if None.
+            version: SGLang's release in the image; if None, the one measured last.
         """
         measured = self.releases.get((model, gpu))
         return "" if measured is None else version or measured
 
 
 def fitted_of(measured: MeasuredCalibration | None) -> Calibration | None:
-    """Return the calibration to predict with; None for the package's.
+    """Return the calibration to predict with; None for the package's own.
 
     Args:
-        measured: Measurements of the user's own; None without any.
+        measured: The user's own measurements; None if there are none.
     """
     return None if measured is None else measured.calibration

@@ -1,4 +1,4 @@
-"""Memory of one GPU: what is there, what the model takes, what is left for the cache, and how many requests that holds."""
+"""Memory of one GPU: how much it has, what the model takes, what is left for the cache, and how many requests fit in the cache."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.static_fraction import EngineOptions
 
 COMMUNICATION_GIB = 1.9
-"""Taken on each GPU when tensor parallelism starts over NVLink: SGLang logs 1.96 to 2.01 on 8 H200 (2025-10)."""
+"""Memory taken on each GPU when tensor parallelism starts over NVLink: SGLang logs 1.96 to 2.01 on 8 H200 (2025-10)."""
 INIT_GIB = 0.18
-"""Taken on one GPU between SGLang's first look at free memory and the weights: two logs of 2025 (16 GB and 24 GB GPUs) imply
-0.17 and 0.19. An assumption beyond those two; with more GPUs one log fits without it."""
+"""Memory taken on a single GPU between SGLang's first reading of free memory and the loading of weights: two logs of 2025 (16 GB and
+24 GB GPUs) imply 0.17 and 0.19. An assumption beyond those two; with several GPUs, one log is explained without it."""
 IMAGES_GIB = 100 / 1024
-"""Kept off the cache for embeddings of images (SGLANG_VLM_CACHE_SIZE_MB of SGLang 0.5.23, kv_cache_configurator.py)."""
+"""Memory reserved for embeddings of images, not available to the KV cache (SGLANG_VLM_CACHE_SIZE_MB of SGLang 0.5.23, kv_cache_configurator.py)."""
 ACTIVATION_GIB = 1.4
-"""vLLM's activation peak of 1.5B to 8B models at its default budget (logs of 2025)."""
+"""vLLM's activation peak for 1.5B to 8B models at its default token budget (logs of 2025)."""
 GRAPH_GIB_PER_SIZE = 1.44 / 52
 """CUDA graphs per captured batch size: 1.44 GiB for 52 sizes up to 512 on B200 (sglang#11830)."""
 VLLM_UTILIZATION = 0.9
@@ -59,23 +59,23 @@ class MemoryPlan:
     """Memory of the fullest GPU of one copy, GiB.
 
     Args:
-        total_gib: Free before anything is loaded.
-        communication_gib: Taken by GPU-to-GPU communication, on one GPU by the engine's start.
+        total_gib: Free memory before anything is loaded.
+        communication_gib: Taken by GPU-to-GPU communication; on a single GPU, taken when the engine starts.
         weights_gib: Weights as the engine logs them.
-        draft_gib: A draft model's or prediction layers' weights.
+        draft_gib: Weights of a draft model or of prediction layers.
         adapters_gib: Slots for LoRA adapters.
-        cache_gib: Left for the KV cache (and recurrent state); negative when the weights alone do not fit.
-        state_gib: Of that, what requests keep whatever their length: recurrent state, and unfinished entries of compressed attention.
-        reserve_gib: Kept for activations and CUDA graphs by the engine's fraction.
+        cache_gib: Left for the KV cache and recurrent state; negative if the weights alone do not fit.
+        state_gib: Part of it that does not depend on the length of requests: recurrent state, and incomplete entries of compressed attention.
+        reserve_gib: Memory that the engine's fraction reserves for activations and CUDA graphs.
         fraction: The static fraction (SGLang), utilization (vLLM) or free fraction (TensorRT-LLM).
-        engine_fraction: What the engine takes for it when it is not told.
-        kv: Bytes per token in the model's layers.
-        draft_kv: Bytes per token that a draft adds.
-        kv_tokens: Tokens the cache holds; 0 when nothing fits.
+        engine_fraction: The engine's default for `fraction`.
+        kv: Bytes per cached token in the model's layers.
+        draft_kv: Bytes per cached token that a draft adds.
+        kv_tokens: Tokens that fit in the cache; 0 if none fit.
         kv_dtype: Format of the cache.
         sliding_ratio: Tokens that sliding layers keep per token of the pool.
-        state: Slots for recurrent state; None without it, and for other engines than SGLang.
-        running: Requests of one DP-attention group that the engine decodes at once as specified; None if unspecified.
+        state: Slots for recurrent state; None without recurrent state, and for engines other than SGLang.
+        running: Specified maximum number of requests that one DP-attention group decodes at once; None if unspecified.
     """
 
     total_gib: float
@@ -98,20 +98,20 @@ class MemoryPlan:
 
     @property
     def bytes_per_token(self) -> float:
-        """Bytes that a token takes of the cache, those of a draft included."""
+        """Bytes that a token takes in the cache, including those of a draft."""
         return pool_bytes(self.kv, self.draft_kv, self.sliding_ratio)
 
     @property
     def running_limit(self) -> int | None:
-        """Most requests of one DP-attention group at once, whatever their length; None if only the cache limits them."""
+        """Maximum number of requests of one DP-attention group at once, whatever their length; None if only the cache limits them."""
         limits = [self.running, None if self.state is None else self.state.running]
         return min((limit for limit in limits if limit is not None), default=None)
 
     def requests(self, context: float) -> int:
-        """Return how many requests of `context` tokens are served at once: by the cache, the slots for state, and as specified.
+        """Return how many requests of `context` tokens are served at once, as limited by the cache, the state slots and the specification.
 
         Args:
-            context: Tokens of a request, answer included.
+            context: Tokens of a request, including the answer.
         """
         if self.kv_tokens <= 0:
             return 0
@@ -119,10 +119,10 @@ class MemoryPlan:
         return held if self.running_limit is None else min(held, self.running_limit)
 
     def shortfall_gib(self, context: float) -> float:
-        """Return GiB missing per GPU to hold one request of `context` tokens; 0 when it fits.
+        """Return the GiB missing per GPU to hold one request of `context` tokens; 0 if it fits.
 
         Args:
-            context: Tokens of a request, answer included.
+            context: Tokens of a request, including the answer.
         """
         needed = self.bytes_per_token * context / GIB
         of_state = 0.0 if self.state is None else self.state.missing_gib
@@ -130,11 +130,11 @@ class MemoryPlan:
 
 
 def pool_bytes(kv: KvPerToken, draft: DraftKv, sliding: float = SLIDING_POOL_RATIO) -> float:
-    """Return the bytes that a token of the pool takes on one GPU: in the model's layers and in a draft's.
+    """Return the bytes that a token of the pool takes on one GPU, in the layers of the model and of a draft.
 
     Args:
-        kv: Of the model's layers.
-        draft: Of a draft's.
+        kv: Bytes in the model's layers.
+        draft: Bytes in the draft's layers.
         sliding: Tokens that sliding layers keep per token of the pool.
     """
     return kv.unbounded + draft.unbounded + (kv.sliding + draft.sliding) * sliding
@@ -143,7 +143,7 @@ def pool_bytes(kv: KvPerToken, draft: DraftKv, sliding: float = SLIDING_POOL_RAT
 def default_fraction(
     engine: str, model: ModelArchitecture, gpu: Gpu, split: Parallelism, options: EngineOptions | None = None
 ) -> float:
-    """Return the share of memory an engine takes when it is not told."""
+    """Return the share of memory that an engine takes by default."""
     if engine == "vllm":
         return VLLM_UTILIZATION
     if engine == "trtllm":
@@ -167,25 +167,25 @@ def plan_memory(
     lora_rank: int = 16,
     lora_modules: tuple[str, ...] = ALL_MODULES,
 ) -> MemoryPlan:
-    """Return what fits on each GPU.
+    """Return the memory plan of each GPU.
 
     SGLang: cache = free after load - free before load x (1 - fraction), the rule of its scheduler. vLLM: cache =
     utilization x total - weights - activations - graphs. TensorRT-LLM: cache = fraction x free after load.
 
     Args:
         model: The model.
-        gpu: Each GPU.
-        split: How one copy is spread.
+        gpu: Type of each GPU.
+        split: How one copy is spread over GPUs.
         engine: `sglang`, `vllm` or `trtllm`.
         kv_dtype: Format of the cache.
-        fraction: As the engine takes it; None for its default.
-        options: SGLang's release and the options that its default follows.
+        fraction: The fraction, in the engine's own meaning; None for its default.
+        options: SGLang's release and the options that determine its default.
         draft_gib: Weights of a draft model on each GPU.
-        mtp: Load the model's own prediction layers as draft.
-        speculation: How it drafts: a draft's weights and its share of each cached token are counted; no draft by default.
-        lora_slots: Adapters kept on the GPU; 0 for none.
-        lora_rank: Their rank.
-        lora_modules: What they may change, as SGLang takes it.
+        mtp: Whether the model's own prediction layers are loaded as the draft.
+        speculation: How it drafts; counts the draft's weights and its share of each cached token. No draft by default.
+        lora_slots: Number of adapters kept on the GPU; 0 for none.
+        lora_rank: Maximum rank of the adapters.
+        lora_modules: Modules that adapters may change, as SGLang names them.
     """
     model = as_loaded(model, gpu, split, engine)
     communication = COMMUNICATION_GIB if split.tensor > 1 and gpu.nvlink_gb_s is not None else 0.0
@@ -258,7 +258,7 @@ def plan_memory(
 def _running(
     model: ModelArchitecture, engine: str, split: Parallelism, options: EngineOptions | None, *, speculates: bool
 ) -> int | None:
-    """Return the requests of one DP-attention group that SGLang decodes at once as specified, or by its choice for model and draft."""
+    """Return the maximum number of requests that one DP-attention group decodes at once: as specified, or as SGLang chooses for model and draft."""
     if engine != "sglang":
         return None
     limit = None if options is None else options.max_running_requests
@@ -270,12 +270,12 @@ def _running(
 
 
 def memory_of(component: ComponentRequest, gpu: Gpu, split: Parallelism) -> MemoryPlan:
-    """Return what fits on each GPU of a component's copy under SGLang, with the options the component asks for.
+    """Return the memory plan of each GPU of a component's copy under SGLang, with the component's options.
 
     Args:
         component: The component.
-        gpu: Each GPU.
-        split: How one copy is spread.
+        gpu: Type of each GPU.
+        split: How one copy is spread over GPUs.
     """
     return plan_memory(
         component.facts.architecture,
@@ -302,7 +302,7 @@ def smallest_split(
     kv_dtype: str = "bf16",
     fraction: float | None = None,
 ) -> Parallelism | None:
-    """Return the fewest GPUs (1, 2, 4, 8 ...) on which the model and one request of `context` tokens fit; None if none."""
+    """Return the smallest number of GPUs (1, 2, 4, 8 ...) on which the model and one request of `context` tokens fit; None if there is none."""
     for exponent in range(int(math.log2(max(1, gpus))) + 1):
         split = Parallelism(gpus=2**exponent)
         plan = plan_memory(model, gpu, split, kv_dtype=kv_dtype, fraction=fraction)

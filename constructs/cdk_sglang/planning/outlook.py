@@ -1,4 +1,4 @@
-"""What the plan says of drafting: how much faster or slower it makes a component at its load, and at which load that turns."""
+"""Predicted effect of drafting: how much faster or slower a component gets at its load, and at which loads the sign changes."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _NOUNS: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
-    """A load at which drafting changes sides.
+    """A load at which drafting changes from faster to slower, or back.
 
     Args:
-        concurrency: Requests in flight per copy from which it holds.
+        concurrency: Requests in flight per copy at which the change happens.
         faster: Whether drafting is faster from there on.
     """
 
@@ -44,19 +44,19 @@ class Outlook:
     """How drafting is predicted to change the time per output token of one copy.
 
     Args:
-        kind: Where drafts come from.
+        kind: Source of the drafts.
         steps: Tokens drafted in sequence.
         draft_tokens: Tokens verified in one pass for each request.
-        accept_length: Tokens per verification step that the prediction is made with.
-        is_assumed: Whether that accept length is assumed; it is given by `slo.accept_length`.
+        accept_length: Tokens per verification step used for the prediction.
+        is_assumed: Whether that accept length is assumed; `slo.accept_length` specifies it.
         concurrency: Requests in flight per copy.
-        speedup: Plain time per token over that with drafting; below 1 where drafting is slower.
-        low: Lower end of its range: the least accept length, and the dearest cycle.
-        high: Upper end.
+        speedup: Time per token without drafting, divided by that with drafting; below 1 if drafting is slower.
+        low: Lower end of its range: the smallest accept length and the most expensive cycle.
+        high: Upper end of its range.
         breaks_even: Accept length from which drafting is faster at that concurrency.
-        turns: Loads at which it changes sides, from the least to the most.
-        most: Most requests in flight that were looked at: those that SGLang serves at once.
-        gate: Whether the draft serves only once a gate has measured it to be faster.
+        turns: Loads at which drafting changes from faster to slower, or back, in ascending order.
+        most: Highest number of requests in flight considered: the number that SGLang serves at once.
+        gate: Whether the draft serves only after a gate has measured that it is faster.
     """
 
     kind: DraftKind
@@ -75,12 +75,12 @@ class Outlook:
 
     @property
     def verdict(self) -> str:
-        """`faster`, `slower`, or `unsure` where the range holds both."""
+        """`faster`, `slower`, or `unsure` if the range includes both."""
         return faster_or_slower(self.low, self.high)
 
     @property
     def turning(self) -> str:
-        """At which loads drafting changes sides, in words."""
+        """In words, the loads at which drafting changes from faster to slower, or back."""
         if not self.turns:
             return f"{'faster' if self.speedup >= 1 else 'slower'} at every concurrency up to {self.most:g}"
         return ", ".join(
@@ -89,7 +89,7 @@ class Outlook:
 
     @property
     def text(self) -> str:
-        """One line for a reader of the plan."""
+        """One-line summary for readers of the plan."""
         shape = (f"{self.steps} steps, " if self.steps else "") + f"{self.draft_tokens} verified tokens"
         assumed = "assumed" if self.is_assumed else "given"
         after = "; serves only once the gate has measured it" if self.gate else ""
@@ -105,12 +105,12 @@ class Outlook:
 
 
 def outlook(question: Question, *, concurrency: float, using: Calibration | None = None) -> Outlook | None:
-    """Return what drafting is predicted to change; None without drafting, or where nobody can predict times.
+    """Return the predicted effect of drafting; None without drafting, or if times cannot be predicted.
 
     Args:
         question: The configuration and its load.
         concurrency: Requests in flight per copy.
-        using: Fitted values to predict with; those of the package if None.
+        using: Calibration to predict with; the package's if None.
     """
     fitted = calibration() if using is None else using
     speculation, model = question.speculation, question.facts.architecture
@@ -141,7 +141,7 @@ def outlook(question: Question, *, concurrency: float, using: Calibration | None
     def speedup(accepted: float, fixed: float | None = None) -> float:
         waiting = max(
             1.0, concurrency / cap
-        )  # with drafting SGLang serves no more at once, and what waits is served later
+        )  # with drafting SGLang serves no more at once, and the waiting requests are served later
         plain, drafted = times([concurrency], accepted).plain, times([min(concurrency, cap)], accepted, fixed).drafted
         return float(plain[0] / (drafted[0] * waiting))
 
@@ -169,7 +169,7 @@ def outlook(question: Question, *, concurrency: float, using: Calibration | None
 def _as_measured(
     times: TokenTimes, question: Question, loads: Sequence[Load], fitted: Calibration, accepted: float
 ) -> TokenTimes:
-    """Return times corrected by the user's own measurements with speculative decoding; as they are without any."""
+    """Return the times corrected by the user's own measurements with speculative decoding; unchanged if there are none."""
     if fitted.drafted is None:
         return times
     table = columns([question_features(question, load) for load in loads])

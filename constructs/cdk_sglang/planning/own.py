@@ -1,6 +1,6 @@
-"""Facts of the user's own beside the package's: models and prices, kept in files next to the environments.
+"""The user's own facts in addition to the package's: models and prices, in files next to the environments.
 
-They are handed on as a value, so that two apps in one process, and two tests, each see their own.
+They are passed as a value, not kept globally, so that two apps in one process, or two tests, do not share them.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from cdk_sglang.spec.model import Model
 
 MODELS = "models"
-"""Folder, beside the environments, of what `cdk-sglang models add` writes."""
+"""Folder next to the environments that `cdk-sglang models add` writes to."""
 PRICES = "prices.csv"
-"""File, beside the environments, that `cdk-sglang prices update` writes."""
+"""File next to the environments that `cdk-sglang prices update` writes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Own:
-    """Models, prices and measurements that win over the package's.
+    """Models, prices and measurements that take precedence over the package's.
 
     Args:
-        models: Facts, as `read_models` reads them.
-        prices: As `read_prices` reads them; None without any.
-        calibration: Measurements that predictions near them follow; None without any.
+        models: Facts of models, from `read_models`.
+        prices: Prices, from `read_prices`; None if there are none.
+        calibration: Measurements that predictions for similar configurations follow; None if there are none.
     """
 
     models: tuple[ModelFacts, ...] = ()
@@ -42,15 +42,15 @@ class Own:
     calibration: MeasuredCalibration | None = None
 
     def facts(self, model_id: str) -> ModelFacts:
-        """Return a model's facts: the user's, else the catalogue's.
+        """Return a model's facts: the user's if there are any, otherwise the catalogue's.
 
         Raises:
-            ConfigurationError: Neither has it; the message names the nearest ids and how to add it.
+            ConfigurationError: Neither has the model; the message names the most similar ids and how to add it.
         """
         return catalogue(model_id, also=self.models)
 
     def known_facts(self, model_id: str | None) -> ModelFacts | None:
-        """Return a model's facts; None if it has no id, or nobody has any."""
+        """Return a model's facts; None if it has no id or is unknown."""
         if model_id is None:
             return None
         try:
@@ -79,8 +79,8 @@ class KnownModel:
 
     Attributes:
         model: The specification.
-        facts: Its facts; None if nobody has them.
-        problem: Why there are none, with the nearest ids and how to add it; empty if there are some, or the model has no id.
+        facts: Its facts; None if the model is unknown.
+        problem: Why there are no facts, with the most similar ids and how to add the model; empty if there are facts or the model has no id.
     """
 
     model: Model
@@ -88,7 +88,7 @@ class KnownModel:
     problem: str = ""
 
     def problems(self, path: str) -> list[Problem]:
-        """Say that an id which was given is unknown; that of a repository may be.
+        """Return a problem if a specified id is unknown; the id of a repository may be unknown.
 
         Args:
             path: Path of the id.
@@ -97,7 +97,7 @@ class KnownModel:
 
     @property
     def advice(self) -> str:
-        """Why nothing is known of the model, and what to do."""
+        """Why the model is unknown, and what to do."""
         known = "the id of a catalogue model of the same architecture as model.id (cdk-sglang models list)"
         repository = self.model.hugging_face
         if repository is None:
@@ -106,14 +106,14 @@ class KnownModel:
 
 
 NOTHING_OWN = Own()
-"""The package's facts alone."""
+"""Only the package's facts."""
 
 
 def read_own(folder: Path) -> Own:
-    """Return what a folder of environments holds beside them: `models/*.json` and `prices.csv`, where they are there.
+    """Return the facts in a folder of environments: `models/*.json` and `prices.csv`, if they exist.
 
     Raises:
-        ConfigurationError: A file is not what it must be; every such file is named.
+        ConfigurationError: A file is invalid; every such file is named.
     """
     problems: list[Problem] = []
     models: tuple[ModelFacts, ...] = ()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """What one copy takes of an instance."""
+    """Resources of an instance that one copy takes."""
 
     name: str
     gpus: int
@@ -29,9 +29,9 @@ class _Host:
 
 
 def pack(needs: Iterable[Need], instance: GpuInstance) -> tuple[tuple[str, ...], ...]:
-    """Return the instances that the copies need: per instance, the component on each GPU (empty string: unused).
+    """Return the instances that the copies need: for each instance, the component on each GPU (empty string: unused).
 
-    Copies go, largest first, to the first instance with room, as SageMaker's binpacking does; a copy never spans two.
+    Copies are placed, largest first, on the first instance with room, as SageMaker's binpacking does; a copy never spans two instances.
     """
     hosts: list[_Host] = []
     for need in sorted(needs, key=lambda n: (-n.gpus, -n.host_memory_gib, n.name)):
@@ -58,7 +58,7 @@ def _fits(host: _Host, need: Need, instance: GpuInstance) -> bool:
 
 
 def unusable_share(layouts: tuple[tuple[str, ...], ...], smallest_copy: int) -> float:
-    """Return the share of GPUs left over in gaps smaller than the smallest copy."""
+    """Return the share of GPUs left unused because fewer are free on their instance than the smallest copy needs."""
     total = sum(map(len, layouts))
     lost = sum(free for layout in layouts if 0 < (free := layout.count("")) < smallest_copy)
     return lost / total if total else 0.0

@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.fleet_request import ComponentRequest, EndpointRequest, FleetRequest
 
 COLOURS = 6
-"""Colours that the style sheet has for the components of an endpoint."""
+"""Number of colours in the style sheet for the components of an endpoint."""
 
 
 def plan_html(plan: FleetPlan, request: FleetRequest, *, docs: str = "") -> str:
-    """Return the page of a plan; the same plan gives the same bytes.
+    """Return the HTML page of a plan; the same plan always gives the same bytes.
 
     Args:
         plan: The plan.
         request: The request it was made from, for the charts over requests in flight.
-        docs: Folder of the documentation as seen from the page, to which problems and warnings link unless the request names a site;
-            their section is named without a link if empty.
+        docs: Path from the page to the documentation, to which problems and warnings link unless the request names a site;
+            if empty, their section is named without a link.
     """
     address = request.docs_site or docs
     requests = {endpoint.name: endpoint for endpoint in request.endpoints}
@@ -75,7 +75,7 @@ def _template() -> Template:
 
 
 def _version() -> str:
-    """Return the version of this package; empty where it is not installed."""
+    """Return the version of this package; empty if it is not installed."""
     try:
         return version("cdk-sglang")
     except PackageNotFoundError:
@@ -83,7 +83,7 @@ def _version() -> str:
 
 
 def _engines(request: FleetRequest) -> set[str]:
-    """Return the releases of SGLang that are planned for, as far as images say."""
+    """Return the SGLang releases of the plan, as far as the images state them."""
     versions = (one.engine.version for endpoint in request.endpoints for one in endpoint.components)
     return {version for version in versions if version}
 
@@ -94,18 +94,18 @@ def _promises(component: ComponentRequest) -> bool:
 
 
 def _gpus_of(plan: EndpointPlan, request: EndpointRequest) -> dict[str, int]:
-    """Return the GPUs of a copy of each component of an endpoint on its first type, those of unknown models included."""
+    """Return the GPUs of a copy of each component on the endpoint's first instance type, including components of unknown models."""
     others = {one.name: one.gpus_by_type[plan.instance] for one in request.others}
     return others | {one.name: one.gpus for one in plan.components}
 
 
 def _copies_of(layout: Sequence[str], gpus: Mapping[str, int], counted: dict[str, int]) -> Iterator[tuple[str, str]]:
-    """Yield the component and the number of the copy on each GPU of an instance; both empty where none is.
+    """Yield the component and the number of the copy on each GPU of an instance; both empty for an unused GPU.
 
     Args:
-        layout: Component on each GPU, or an empty text; GPUs of one copy follow on each other.
+        layout: Component on each GPU, or an empty text; the GPUs of one copy are adjacent.
         gpus: GPUs of a copy.
-        counted: GPUs taken so far by component, on the instances before; it is counted on.
+        counted: GPUs taken so far by component, on previous instances; updated here.
     """
     for name in layout:
         if not name:

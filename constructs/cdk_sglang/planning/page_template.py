@@ -1,4 +1,4 @@
-"""Templates of pages: those of a room, and behind them what all pages share (`plan.css`, `drawings.html`, `axes.html`)."""
+"""Loads page templates of a package, with fallback to the parts that all pages share (`plan.css`, `drawings.html`, `axes.html`)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 
 def page_template(name: str, *, package: str, filters: Mapping[str, Callable[..., Any]]) -> Template:
-    """Return a template that escapes every value and refuses to leave one out.
+    """Return a template that escapes every value and fails on a missing one.
 
     Args:
-        name: File of the template.
-        package: Package whose folder `templates` has it.
+        name: File name of the template.
+        package: Package whose folder `templates` contains it.
         filters: Filters by name.
     """
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined

@@ -1,4 +1,4 @@
-"""How a model is split over GPUs, and what each GPU then holds and keeps per token."""
+"""How a model is split over GPUs, and the weights and bytes per token that each GPU then holds."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ KV_BYTES = {"float32": 4.0, "bf16": 2.0, "fp8": 1.0, "fp4": 0.5625}
 """Bytes per cached value; fp4 keeps one fp8 scale per 16 values."""
 
 LOADER_OVERHEAD_GIB = 0.08
-"""What loading takes beyond the weights on one GPU: allocator rounding and rotary tables.
+"""Memory that loading takes on a single GPU in addition to the weights: allocator rounding and rotary tables.
 
 SGLang logs a drop of 15.02 GiB for Llama-3.1-8B (14.96 of weights), 1.25 for Qwen3-0.6B (1.11), 0.98 for Qwen2.5-0.5B
 (0.92) and 56.98 for Qwen3-30B-A3B (56.87).
 """
 SPLIT_LOADER_OVERHEAD_GIB = 0.24
-"""The same on each of several GPUs: SGLang logs 15.50 GiB for Qwen3-32B over 4 (15.26 of weights); one public log."""
+"""The same for each of several GPUs: SGLang logs 15.50 GiB for Qwen3-32B over 4 (15.26 of weights); one public log."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +32,12 @@ class Parallelism:
     """How one copy of a model is spread over its GPUs.
 
     Args:
-        gpus: GPUs of the copy.
-        attention_dp: Groups that each keep the attention of their own requests (DP attention); 1 for plain tensor parallelism.
-        expert_parallel: Whole experts are spread over the GPUs instead of a slice of each.
-        expert_groups: Groups of GPUs that experts are spread over (`ep_size`), each of which slices its own; as many as GPUs when None.
-        pipeline: Pipeline stages.
-        replicas: Whole models side by side in one copy (dp_size), which share its requests.
+        gpus: Number of GPUs of the copy.
+        attention_dp: Number of groups that each compute the attention of their own requests (DP attention); 1 for plain tensor parallelism.
+        expert_parallel: Whether GPUs hold whole experts instead of a slice of each.
+        expert_groups: Number of GPU groups that experts are spread over (`ep_size`), each of which shards its experts; if None, each GPU is a group.
+        pipeline: Number of pipeline stages.
+        replicas: Number of whole models in one copy (dp_size), which share its requests.
     """
 
     gpus: int = 1
@@ -54,7 +54,7 @@ class Parallelism:
 
     @property
     def groups(self) -> int:
-        """Groups of GPUs that each serve requests of their own."""
+        """Number of GPU groups that each serve their own requests."""
         return self.attention_dp * self.replicas
 
     @property
@@ -70,19 +70,19 @@ class Parallelism:
         return max(1, self.tensor // (self.expert_groups or self.tensor))
 
     def stage_share(self, layers: int) -> float:
-        """Return the share of so many layers that the fullest pipeline stage has.
+        """Return the share of the layers that is on the largest pipeline stage.
 
         Args:
-            layers: Layers of the model.
+            layers: Number of layers of the model.
         """
         return math.ceil(layers / self.pipeline) / layers if layers else 1.0
 
 
 def weights_bytes_per_gpu(model: ModelArchitecture, split: Parallelism, *, mtp: bool = False) -> float:
-    """Return the bytes of weights that the fullest GPU holds.
+    """Return the bytes of weights on the GPU that holds the most.
 
-    Attention, MLPs, embeddings and image encoders (`VisionAttention` of SGLang 0.5.23) are sliced; key/value projections with fewer heads than slices, expert routers and
-    the down projections of latent attention are kept whole on every GPU; DP attention keeps whole attention.
+    Attention, MLPs, embeddings and image encoders (`VisionAttention` of SGLang 0.5.23) are sharded. Key/value projections with fewer heads
+    than shards, expert routers and the down projections of latent attention are replicated on every GPU. DP attention replicates attention.
     """
     linear, expert = linear_bytes_per_weight(model)
     plain = model.quantization.plain_bytes
@@ -103,7 +103,7 @@ def weights_bytes_per_gpu(model: ModelArchitecture, split: Parallelism, *, mtp: 
 
 
 def kv_projection_excess(model: ModelArchitecture, attention_tp: int) -> float:
-    """Return parameters of key/value projections that a GPU holds beyond its even share (heads fewer than slices)."""
+    """Return the parameters of key/value projections that a GPU holds beyond its even share (with fewer heads than shards)."""
     if model.mla is not None:
         return 0.0
     excess = 0.0
@@ -118,7 +118,7 @@ def kv_projection_excess(model: ModelArchitecture, attention_tp: int) -> float:
 
 
 def absorbed_mla_bytes(model: ModelArchitecture, attention_tp: int) -> float:
-    """Return bytes of the plain copies of the latent up-projections that SGLang keeps for absorbed decoding."""
+    """Return the bytes of the unquantized copies of the latent up-projections that SGLang keeps for absorbed decoding."""
     if model.mla is None:
         return 0.0
     mla = model.mla
@@ -128,11 +128,11 @@ def absorbed_mla_bytes(model: ModelArchitecture, attention_tp: int) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class KvPerToken:
-    """Bytes that one token takes on one GPU.
+    """Bytes that one cached token takes on one GPU.
 
     Args:
-        unbounded: In layers that keep the whole context.
-        sliding: In sliding-window layers, while the token is inside the window.
+        unbounded: Bytes in layers that keep the whole context.
+        sliding: Bytes in sliding-window layers, while the token is inside the window.
         state_per_request: Bytes of recurrent state per request, whatever its length.
     """
 
@@ -154,14 +154,14 @@ def kv_bytes_per_token(
     plain_latent: bool = False,
     drafts: bool = False,
 ) -> KvPerToken:
-    """Return the KV-cache bytes per token on the GPU with most layers; latent attention is the same on every tensor-parallel GPU.
+    """Return the KV-cache bytes per token on the GPU with the most layers; every tensor-parallel GPU keeps the whole latent.
 
     Args:
         model: The model.
-        split: How one copy is spread.
+        split: How one copy is spread over GPUs.
         kv_dtype: Format of the cache.
-        plain_latent: Sparse attention keeps its fp8 latent without scales (`pools.has_plain_fp8_latent`).
-        drafts: A draft is verified, for which compressed attention keeps more.
+        plain_latent: Whether sparse attention keeps its fp8 latent without scales (`pools.has_plain_fp8_latent`).
+        drafts: Whether drafts are verified, for which compressed attention keeps more.
     """
     size = KV_BYTES[kv_dtype]
     tp = split.attention_tp

@@ -1,6 +1,6 @@
-"""Plans a fleet: does every component fit, how fast is it, how many instances does it need, what does it cost.
+"""Plans a fleet: whether every component fits, how fast it is, how many instances it needs, and what it costs.
 
-Every problem of the whole environment is found before any is reported.
+All problems of the environment are collected and reported together.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.fleet_request import ComponentRequest, EndpointRequest, FleetRequest
 
 DEFAULT_CONCURRENCY = 16.0
-"""Requests in flight per copy when a component asks for no latency."""
+"""Requests in flight per copy for a component without a latency objective."""
 
 
 def plan_fleet(request: FleetRequest) -> FleetPlan:
-    """Return the plan of an environment; its `problems` name everything that speaks against deploying it.
+    """Return the plan of an environment; its `problems` list everything that prevents its deployment.
 
     Args:
         request: The environment.
@@ -63,7 +63,7 @@ def plan_fleet(request: FleetRequest) -> FleetPlan:
 
 
 def _calibrations(request: FleetRequest) -> tuple[Calibrated, ...]:
-    """Return what measurements of the user's own the plan is made with, each once."""
+    """Return the user's own measurements that the plan uses, each once."""
     found = {
         id(one.calibration): one.calibration
         for endpoint in request.endpoints
@@ -101,7 +101,7 @@ def _plan_endpoint(
             warnings += fit
         plan = _plan_component(request=request, component=component, instance=first, price=prices[first.name])
         misfit = fit and instance_problems(component, first, path=path, region=request.region, prices=request.prices)
-        if not misfit or component.no_fit_check is not None:  # else no time can be kept on that type, whatever it is
+        if not misfit or component.no_fit_check is not None:  # otherwise no latency can be met on that type
             problems += _slo_problems(component, first, plan, path)
         plans.append(
             dataclasses.replace(plan, gpus_by_type={i.name: split_on(component, i).gpus for i in endpoint.instances})
@@ -145,7 +145,7 @@ def _plan_component(
             notes.append(NO_DECODING)
             prediction = dataclasses.replace(prediction, tpot_ms=None)
     alternatives: tuple[Alternative, ...] = ()
-    if model.kv_known:  # without a promise of latency, those that hold the model
+    if model.kv_known:  # without a latency objective, the types that the model fits on
         slo = component.slo or Slo.model_construct(at_concurrency=concurrency)
         alternatives = cheapest_fast_enough(component, slo, context, request.region, request.prices)
     copies = instance.gpu_count // split.gpus if split.gpus <= instance.gpu_count else 0

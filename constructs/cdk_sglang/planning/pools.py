@@ -1,6 +1,6 @@
-"""SGLang's KV pool beyond bytes per layer: its format, the rows of sliding windows, slots for recurrent state, requests at once.
+"""SGLang's KV pool beyond bytes per layer: its format, rows for sliding windows, slots for recurrent state, and the limit on requests at once.
 
-Rules of SGLang 0.5.23, read 2026-11-30 and held to it by `tests/planning/engine`: `arg_groups/overrides.py`, `mem_cache/kv_cache_dtype.py`,
+Rules of SGLang 0.5.23, read 2026-11-30 and compared with it by `tests/planning/engine`: `arg_groups/overrides.py`, `mem_cache/kv_cache_dtype.py`,
 `mem_cache/kv_cache_configurator.py`, `model_executor/pool_configurator.py` and `is_hybrid_swa_model` of `configs/model_config.py`.
 """
 
@@ -16,34 +16,34 @@ if TYPE_CHECKING:
 
 _BLACKWELL: Final = 10.0
 _BLACKWELL_OF_WORKSTATIONS: Final = 12
-"""Compute capability from which sparse attention caches in fp8 when nobody says (`_dsa_kv_cache_dtype_default`)."""
+"""Lowest compute capability on which sparse attention caches in fp8 by default (`_dsa_kv_cache_dtype_default`)."""
 
 SLIDING_POOL_RATIO: Final = 0.8
 """SGLang's default ratio of sliding-window to full-attention tokens (--swa-full-tokens-ratio): logs show 300,288 of 375,360."""
 _SLIDING_POOLS: Final = (
     "llama4", "gpt_oss", "granite_swa", "granitemoe_swa", "mimo_v2", "step3p5", "step3p7", "gemma4", "laguna", "mellum",
 )  # fmt: skip
-"""Beginnings of the types whose sliding layers have a pool of their own; every other type keeps the whole context in each layer, Gemma 2 and
-Gemma 3 among them."""
+"""Prefixes of the model types whose sliding layers have a separate pool; all other types, including Gemma 2 and Gemma 3, keep the whole
+context in each layer."""
 
 STATE_RATIO: Final = 0.9
 """SGLang's default of recurrent state to KV cache for hybrid models (--mamba-full-memory-ratio)."""
 _SLOTS: Final = {"no_buffer": 3, "extra_buffer": 5, "extra_buffer_lazy": 4}
 """State slots that a running request holds with the prefix cache, by --mamba-radix-cache-strategy (`_calculate_mamba_ratio`)."""
 _WITHOUT_BUFFER: Final = ("lfm2", "jet_nemotron", "jetvlm", "zaya")
-"""Beginnings of the types for which SGLang chooses `no_buffer`; it chooses `extra_buffer` for all others (`_MAMBA_EXTRA_BUFFER_ARCHS`)."""
+"""Prefixes of the model types for which SGLang chooses `no_buffer`; it chooses `extra_buffer` for all others (`_MAMBA_EXTRA_BUFFER_ARCHS`)."""
 
 RUNNING_MAX: Final = 2048
-"""Requests decoded at once when nothing is given (`resolve_max_num_reqs`): up to 4096 where the pool holds many contexts."""
+"""Default number of requests decoded at once (`resolve_max_num_reqs`): up to 4096 if the pool holds many contexts."""
 
 
 def cache_format(model: ModelArchitecture, gpu: Gpu, option: str | None) -> str:
-    """Return the format in which SGLang caches: `bf16`, `fp8`, `fp4` or `float32`; compressed attention has a layout of its own, in fp8.
+    """Return the format of SGLang's cache: `bf16`, `fp8`, `fp4` or `float32`; compressed attention has its own layout in fp8.
 
     Args:
         model: The model.
-        gpu: Each GPU.
-        option: Format as specified; SGLang's own choice when None.
+        gpu: Type of each GPU.
+        option: Format as specified; SGLang's choice if None.
     """
     if model.compressed is not None:
         return "fp8"
@@ -57,13 +57,13 @@ def cache_format(model: ModelArchitecture, gpu: Gpu, option: str | None) -> str:
 
 
 def has_plain_fp8_latent(model: ModelArchitecture, gpu: Gpu) -> bool:
-    """Return whether an fp8 latent of sparse attention is kept without scales: 576 bytes where TensorRT-LLM's kernels read it.
+    """Return whether an fp8 latent of sparse attention is kept without scales: 576 bytes if TensorRT-LLM's kernels read it.
 
-    They do from Blackwell on, but for GLM on compute capability 12.x (`_dsa_split_backend_resolution`, `calculate_mla_kv_cache_dim`).
+    They do on Blackwell and newer, except for GLM on compute capability 12.x (`_dsa_split_backend_resolution`, `calculate_mla_kv_cache_dim`).
 
     Args:
         model: A model with sparse attention.
-        gpu: Each GPU.
+        gpu: Type of each GPU.
     """
     major = int(float(gpu.compute_capability))
     is_glm_on_sm120 = major == _BLACKWELL_OF_WORKSTATIONS and model.model_type.startswith("glm")
@@ -71,7 +71,7 @@ def has_plain_fp8_latent(model: ModelArchitecture, gpu: Gpu) -> bool:
 
 
 def sliding_ratio(model: ModelArchitecture, engine: str, options: EngineOptions | None) -> float:
-    """Return the tokens that sliding layers keep per token of the pool; 1 where they keep the whole context.
+    """Return the tokens that sliding layers keep per token of the pool; 1 if they keep the whole context.
 
     Args:
         model: The model.
@@ -89,10 +89,10 @@ class StatePool:
     """Slots for the recurrent state of a hybrid model on one GPU.
 
     Args:
-        slots: Slots of the pool; not above 0 where it has no room for one.
+        slots: Slots of the pool; 0 or less if there is no room for one.
         per_request: Slots that a running request holds.
-        taken_gib: GiB of the pool, its padding slot and a draft's intermediate states included.
-        missing_gib: GiB of cache that one running request lacks; 0 if it has its slots.
+        taken_gib: GiB of the pool, including its padding slot and a draft's intermediate states.
+        missing_gib: GiB of cache missing for the slots of one running request; 0 if they fit.
     """
 
     slots: int
@@ -102,7 +102,7 @@ class StatePool:
 
     @property
     def running(self) -> int:
-        """Requests that have a slot at once."""
+        """Number of requests that have slots at the same time."""
         return max(0, self.slots // self.per_request)
 
 
@@ -116,16 +116,16 @@ def state_pool(
     drafted_tokens: int = 0,
     running: int | None = None,
 ) -> StatePool:
-    """Return the slots that SGLang makes of the memory for cache and state (`_handle_max_mamba_cache`).
+    """Return the slots that SGLang creates in the memory for cache and state (`_handle_max_mamba_cache`).
 
     Args:
         model: A model with recurrent state.
-        state_bytes: State of one request on a GPU.
-        cache_bytes: Memory for cache and state.
-        groups: DP-attention groups.
+        state_bytes: Bytes of one request's state on a GPU.
+        cache_bytes: Bytes of memory for cache and state.
+        groups: Number of DP-attention groups.
         options: SGLang's options.
-        drafted_tokens: Tokens verified in one pass for each request, whose states are kept between; 0 without a draft.
-        running: Requests decoded at once as specified, of all groups; None if unspecified.
+        drafted_tokens: Tokens verified in one pass per request, whose intermediate states are kept; 0 without a draft.
+        running: Specified maximum number of requests decoded at once over all groups; None if unspecified.
     """
     radix = options is None or options.radix_cache
     strategy = "auto" if options is None else options.state_strategy

@@ -1,4 +1,4 @@
-"""Answers questions: does it fit, what is cached, how fast, at what price; with a band on every time."""
+"""Answers questions about configurations: whether they fit, what is cached, and how fast they are, with a band on every time."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.timing import Column
 
 MAX_RUNNING = {"sglang": 2048, "vllm": 1024, "trtllm": 2048}
-"""Most requests an engine serves at once unless told: vLLM's max_num_seqs on data-centre GPUs, TensorRT-LLM's max_batch_size, SGLang's cap."""
+"""Default maximum of requests served at once: vLLM's max_num_seqs on data-centre GPUs, TensorRT-LLM's max_batch_size, SGLang's cap."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """A number and the range that holds the measured value in at least 85 % of configurations never measured.
+    """A predicted number with a range that contains the measured value in at least 85 % of previously unmeasured configurations.
 
     Args:
         value: The prediction.
@@ -47,18 +47,18 @@ class Band:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What is predicted for one question; None where nothing can be said.
+    """The prediction for one question; None for values that cannot be predicted.
 
     Args:
         fits: Whether the model and one request fit and the engine accepts the split.
-        memory: Memory of the fullest GPU.
+        memory: Memory plan of the fullest GPU.
         running: Requests served at the same time.
         ttft_ms: Mean time to the first token.
         tpot_ms: Mean time per further token.
-        output_tok_s_per_gpu: Output tokens per second and GPU of the copy.
-        prompt_share: Share of the GPUs' time that prompts take; decoding steps take the rest.
+        output_tok_s_per_gpu: Output tokens per second and per GPU of the copy.
+        prompt_share: Share of the GPUs' time that prompts take; decode steps take the rest.
         problems: Why it does not fit or cannot run.
-        notes: What was assumed, or why a number is missing.
+        notes: Assumptions, and reasons for missing numbers.
     """
 
     fits: bool
@@ -77,7 +77,7 @@ def answer(questions: Sequence[Question], *, using: Calibration | None = None) -
 
     Args:
         questions: Configurations to predict.
-        using: Fitted values to predict with; those of the package if None.
+        using: Calibration to predict with; the package's if None.
     """
     fitted = calibration() if using is None else using
     answers, timed, table = prepare(questions)
@@ -97,7 +97,7 @@ def answer(questions: Sequence[Question], *, using: Calibration | None = None) -
 
 
 def prepare(questions: Sequence[Question]) -> tuple[list[Answer], list[tuple[int, Load]], dict[str, Column]]:
-    """Return the answers without times, which questions can be timed under which load, and the columns of those.
+    """Return the answers without times, the questions that can be timed with their loads, and the columns of those questions.
 
     Args:
         questions: Configurations to predict.
@@ -114,10 +114,11 @@ def prepare(questions: Sequence[Question]) -> tuple[list[Answer], list[tuple[int
 
 @dataclass(frozen=True, kw_only=True)
 class Times:
-    """Predicted times of every row in milliseconds, and by kind the ends of each band as logarithms from them.
+    """Predicted times of every row in milliseconds, and, by kind, the ends of each band as logarithmic distances from them.
 
-    `narrowing` is by how much own measurements narrow a band; the value given moves towards its middle with it. `step` and `prompts` are where the time goes: one decoding step, and the prompts per step. `drafting` is the logarithm by which own
-    measurements with speculative decoding lie from the prediction.
+    `narrowing` is the factor by which the user's own measurements narrow a band; the reported value moves towards the band's middle with it.
+    `step` and `prompts` are the parts of the time: one decode step, and the prompts per step. `drafting` is the logarithmic distance of the
+    user's own measurements with speculative decoding from the prediction.
     """
 
     tpot: Column
@@ -130,7 +131,7 @@ class Times:
 
 
 def predict_times(fitted: Calibration, table: dict[str, Column]) -> Times:
-    """Return the times of every row and their bands; the times are the middles that bands are measured from."""
+    """Return the times of every row and their bands; the ends of bands are relative to these times."""
     tpot, ttft = times_ms(fitted.coefficients, as_unknown(table))
     tpot_shift, tpot_sd = fitted.tpot.correct(table)
     ttft_shift, ttft_sd = fitted.ttft.correct(table)
@@ -155,7 +156,7 @@ def predict_times(fitted: Calibration, table: dict[str, Column]) -> Times:
 
 @cache
 def most_gpus() -> int:
-    """Return the GPUs of the largest instance: a copy of a model never spans instances."""
+    """Return the number of GPUs of the largest instance type, since a copy of a model never spans instances."""
     return max(instance.gpu_count for instance in GpuInstance.all())
 
 
@@ -230,7 +231,7 @@ def _prepare(question: Question) -> tuple[Answer, Load | None]:
 
 
 def _limit_note(question: Question, memory: MemoryPlan, limit: float) -> str:
-    """Say what bounds the requests at once where the cache would hold more."""
+    """Return in words what limits the requests at once if the cache would hold more."""
     if memory.state is not None and memory.state.running == memory.running_limit:
         slots = f"{memory.state.slots} slots for recurrent state, {memory.state.per_request} per request"
         return f"SGLang serves {limit:g} requests at once ({slots})"
@@ -271,7 +272,7 @@ def _timed(
         low, high = min(low, -queued.spread), max(high, queued.spread)
         centre = (
             fitted.bands[kind].centre * float(predicted.narrowing[kind][position]) ** 2
-        )  # least mean relative error: by variance
+        )  # minimizes the mean relative error: by variance
         centre = min(max(centre, low), high)
         low, value, high = (significant(middle * math.exp(end)) for end in (low, centre, high))
         return Band(value=value, low=low, high=high)

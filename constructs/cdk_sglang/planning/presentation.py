@@ -1,4 +1,4 @@
-"""Cost rows, sources and numbers of a plan as text: the terminal and the page show the same."""
+"""Cost rows, sources and numbers of a plan as text, shared by the terminal and the HTML page."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.predict import Band
 
 _SIDE_BY_SIDE = 2
-"""Types of a pool that are named in one cell; more would make the table wider than a page."""
+"""Maximum number of a pool's types named in one cell; more would make the table wider than a page."""
 
 _WHOLE_FROM = 100
-"""Predicted numbers from here on are shown without tenths."""
+"""Predicted numbers from this value on are shown without decimals."""
 
 
 HOURS_PER_MONTH: Final = 730
@@ -23,14 +23,14 @@ class CostRow(NamedTuple):
     """One row of the cost table, as text.
 
     Args:
-        endpoint: Name of the endpoint; empty for a row of one type of its pool, "all" for the sum.
+        endpoint: Name of the endpoint; empty for the row of one type of its pool, "all" for the total.
         types: Instance types.
-        counts: Least, typical and most instances.
-        usd_low: Least dollars per hour.
-        usd_typical: Typical dollars per hour.
-        usd_high: Most dollars per hour.
-        usd_month: Typical dollars per month of 730 hours.
-        tail: Dollars that one instance costs between its last request and its end.
+        counts: Minimum, typical and maximum number of instances.
+        usd_low: Minimum US dollars per hour.
+        usd_typical: Typical US dollars per hour.
+        usd_high: Maximum US dollars per hour.
+        usd_month: Typical US dollars per month of 730 hours.
+        tail: US dollars that one instance costs between its last request and its release.
     """
 
     endpoint: str
@@ -44,7 +44,7 @@ class CostRow(NamedTuple):
 
 
 def cost_rows(plan: FleetPlan) -> list[CostRow]:
-    """Return a row per endpoint, a row below a pool for each of its types alone, and the sum of several endpoints."""
+    """Return a row per endpoint, followed for a pool by a row for each of its types, and a total if there are several endpoints."""
     rows = []
     for endpoint in plan.endpoints:
         names = [one.instance for one in endpoint.types]
@@ -73,11 +73,11 @@ def _dollars(usd: Range | None) -> tuple[str, str, str, str]:
 
 
 def origins(plan: FleetPlan, *, with_source: bool = False) -> list[str]:
-    """Return one line per price, model file and calibration that names its source; models of the package's catalogue share a line.
+    """Return the sources of prices, model files and calibrations, one line each; models of the package's catalogue share a line.
 
     Args:
         plan: The plan.
-        with_source: Add the page that each price was read from.
+        with_source: Whether to add the page that each price was read from.
     """
     lines: dict[str, None] = {}
     for one in (one for endpoint in plan.endpoints for one in endpoint.types):
@@ -102,12 +102,12 @@ def origins(plan: FleetPlan, *, with_source: bool = False) -> list[str]:
 
 
 def _bare(address: str) -> str:
-    """Return an address without its scheme: the page links to its documentation alone, since it is read without a network."""
+    """Return an address without its scheme: the page links only to its documentation, since it must be readable offline."""
     return address.replace("https://", "").replace("http://", "")
 
 
 def spread(band: Band | None) -> str:
-    """Return a prediction with the bounds of its band, "unknown" if it could not be made."""
+    """Return a prediction with the bounds of its band; "unknown" if there is none."""
     if band is None:
         return "unknown"
     digits = 0 if band.value >= _WHOLE_FROM else 1

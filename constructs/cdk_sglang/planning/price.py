@@ -1,4 +1,4 @@
-"""Dollars per GPU-hour, per copy and hour, and per million tokens from instance prices."""
+"""US dollars per GPU-hour, per copy-hour and per million tokens, computed from instance prices."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from cdk_sglang.hardware import Price, PriceTable
 
 REGION = "us-east-1"
-"""Region of prices when none is given."""
+"""Default Region of prices."""
 
 
 def cheapest_gpu_hour(
     gpu_name: str, gpus: int, region: str = REGION, *, prices: PriceTable | None = None
 ) -> tuple[float, GpuInstance, Price] | None:
-    """Return US dollars per GPU-hour on the cheapest instance that holds so many of these GPUs; None when none is priced.
+    """Return US dollars per GPU-hour on the cheapest instance type with this number of GPUs of this kind; None if none has a price.
 
     Args:
-        gpu_name: The GPU.
-        gpus: How many of them one instance must have.
-        region: Of the prices.
-        prices: The user's, which win over the package's.
+        gpu_name: Name of the GPU.
+        gpus: Number of them that one instance must have.
+        region: AWS Region of the prices.
+        prices: The user's prices, which take precedence over the package's.
     """
     if prices is None:
         return _cheapest_as_packaged(gpu_name, gpus, region)
@@ -61,29 +61,29 @@ PER_MILLION_MEANS = (
     "$/1M tokens: of a copy that has its requests in flight at all hours, on the instance type named; its GPUs' share of the instance's price "
     "is divided between input and output by the time that prompts and decoding steps take"
 )
-"""What `token_prices` returns, for those who read a table."""
+"""Explanation of `token_prices`, shown below tables."""
 
 
 def copy_usd_per_hour(price: Price, instance: GpuInstance, gpus: int) -> float:
-    """Return what a copy costs an hour: its GPUs' share of the instance's price."""
+    """Return the cost of a copy per hour: its GPUs' share of the instance's price."""
     return price.usd_per_hour * gpus / instance.gpu_count
 
 
 def token_prices(
     *, usd_per_hour: float, output_tok_s: float, input_tokens: float, output_tokens: float, prompt_share: float
 ) -> TokenPrices:
-    """Return dollars per million tokens of a copy that has its requests in flight at all hours.
+    """Return US dollars per million tokens for a copy that always has its requests in flight.
 
-    This is the one definition: `usd_per_hour` is divided by the time that work takes, so that the input tokens of an hour times
-    their price and the output tokens times theirs are together what the copy costs. Price and rate are both of the copy (or both of
-    one of its GPUs).
+    This is the only definition in the package: `usd_per_hour` is divided in proportion to the time that the work takes, so that an
+    hour's input tokens times their price plus its output tokens times theirs equal the cost of the copy. Price and rate must both be
+    those of the copy, or both those of one of its GPUs.
 
     Args:
         usd_per_hour: Price of the copy.
         output_tok_s: Output tokens per second of the copy.
-        input_tokens: Mean prompt.
-        output_tokens: Mean answer.
-        prompt_share: Share of the time that prompts take; decoding steps take the rest.
+        input_tokens: Mean tokens of a prompt.
+        output_tokens: Mean tokens of an answer.
+        prompt_share: Share of the time that prompts take; decode steps take the rest.
     """
     return TokenPrices(
         input=usd_per_million_tokens(usd_per_hour * prompt_share, output_tok_s * input_tokens / output_tokens),
@@ -92,5 +92,5 @@ def token_prices(
 
 
 def usd_per_million_tokens(usd_per_hour: float, tokens_per_second: float) -> float:
-    """Return the price of a million tokens at a rate."""
+    """Return the price of a million tokens at this hourly price and rate."""
     return usd_per_hour / (tokens_per_second * 3600) * 1e6

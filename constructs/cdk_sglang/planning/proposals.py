@@ -1,4 +1,4 @@
-"""From what a person knows of the callers to fleets that serve them: every GPU instance type tried, the cheapest first."""
+"""Proposes fleets for an expected load: tries every GPU instance type and ranks the results, cheapest first."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.predict import Answer, Band
 
 _IN_FLIGHT: Final = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
-"""Requests in flight per copy that are tried."""
+"""Numbers of requests in flight per copy that are tried."""
 COPIES_MAX: Final = 64
-"""Most copies to propose: with more, a larger instance is the better answer, and service quotas stand in the way."""
+"""Maximum number of copies to propose: beyond it a larger instance is the better choice, and service quotas are a limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +38,13 @@ class Proposal:
         instance: Instance type.
         tp_size: GPUs of a copy.
         copies: Copies in the busiest hour.
-        instances: Instances that hold them.
-        concurrency: Requests in flight per copy then.
-        ttft_ms: Mean time to the first token then.
-        tpot_ms: Mean time per further token then; None of a model that generates no tokens.
-        requests_per_second: Requests per second that all copies can serve within the latency asked.
-        price: Price of an instance.
-        certain: Whether the upper ends of the predicted ranges meet the latency too.
+        instances: Number of instances that hold them.
+        concurrency: Requests in flight per copy in that hour.
+        ttft_ms: Mean time to the first token in that hour.
+        tpot_ms: Mean time per further token in that hour; None for a model that generates no tokens.
+        requests_per_second: Requests per second that all copies can serve within the requested latency.
+        price: Price of one instance.
+        certain: Whether the upper ends of the predicted bands also meet the latency.
     """
 
     instance: str
@@ -60,17 +60,17 @@ class Proposal:
 
     @property
     def usd_per_hour(self) -> float:
-        """US dollars of the busiest hour."""
+        """Cost of the busiest hour in US dollars."""
         return self.instances * self.price.usd_per_hour
 
 
 @dataclass(frozen=True, kw_only=True)
 class Proposals:
-    """What can be had.
+    """The fleets found for a wish.
 
     Args:
-        ranked: Proposals, the cheapest first, one per kind of GPU.
-        problem: Why there is none, with what is nearest; None if there is one.
+        ranked: Proposals, cheapest first, one per kind of GPU.
+        problem: Why there is no proposal, with the nearest alternative; None if there is one.
     """
 
     ranked: tuple[Proposal, ...]
@@ -89,7 +89,7 @@ class _Point:
 
 @dataclass(frozen=True, kw_only=True)
 class _Option:
-    """A split on an instance type, with what a copy does, few requests in flight first."""
+    """A split on an instance type, with a copy's predictions by requests in flight, in ascending order."""
 
     instance: GpuInstance
     split: Parallelism
@@ -98,10 +98,10 @@ class _Option:
 
 
 def propose(wish: Wish) -> Proposals:
-    """Return the fleets that serve a wish, the cheapest first, one per kind of GPU.
+    """Return the fleets that serve a wish, cheapest first, one per kind of GPU.
 
-    A copy takes as many requests in flight as its cache holds with room to spare and the latency allows; by its upper ends if possible, else by
-    its mean. Copies follow from the requests per second, instances from the copies.
+    A copy takes as many requests in flight as the latency allows and its cache holds with room to spare. The upper ends of the bands decide if
+    possible, otherwise the means. The requests per second determine the copies, and the copies determine the instances.
 
     Args:
         wish: The wish.
@@ -127,7 +127,7 @@ def propose(wish: Wish) -> Proposals:
 
 
 def _options(wish: Wish) -> list[_Option]:
-    """Return every split on every priced instance type that holds the longest request, with its predictions."""
+    """Return every split that fits the longest request on every instance type with a price, with its predictions."""
     component = wish.component
     found = []
     for instance in GpuInstance.all() if wish.instance is None else (wish.instance,):
@@ -155,7 +155,7 @@ def _options(wish: Wish) -> list[_Option]:
 
 
 def _in_flight(component: ComponentRequest, instance: GpuInstance, split: Parallelism) -> list[int]:
-    """Return the numbers of requests in flight that a copy's cache holds with room to spare; one at least."""
+    """Return the numbers of requests in flight that a copy's cache holds with room to spare; at least one."""
     memory = memory_of(component, instance.gpu, split)
     held = memory.requests(component.input_tokens + component.output_tokens) * split.groups
     most = max(1.0, CACHE_SHARE * min(held, MAX_RUNNING["sglang"] * split.replicas))
@@ -175,7 +175,7 @@ def _point(component: ComponentRequest, split: Parallelism, count: int, predicti
 
 
 def _proposal(wish: Wish, option: _Option) -> Proposal | None:
-    """Return the fewest copies on an option that serve the wish; None where the latency cannot be met, or only by too many copies."""
+    """Return the smallest number of copies of an option that serves the wish; None if the latency cannot be met, or only by too many copies."""
     certain = [point for point in option.points if _meets(wish, point.ttft_ms.high, _high(point.tpot_ms))]
     within = certain or [point for point in option.points if _meets(wish, point.ttft_ms.value, _mean(point.tpot_ms))]
     if not within:
@@ -184,7 +184,7 @@ def _proposal(wish: Wish, option: _Option) -> Proposal | None:
     copies = math.ceil(wish.requests_per_second / most)
     if copies > COPIES_MAX:
         return None
-    # So many copies have fewer requests in flight each than the most that they may.
+    # With this many copies, each has fewer requests in flight than its maximum.
     share = wish.requests_per_second / copies
     point = next(point for point in within if point.requests_per_second >= share)
     return Proposal(
@@ -238,7 +238,7 @@ def _no_room(wish: Wish) -> Problem:
 
 
 def _too_slow(wish: Wish, options: Sequence[_Option]) -> Problem:
-    """Return what is nearest to the latency asked: by how much it is missed, or that it takes too many copies."""
+    """Return a problem that names the nearest option: by how much it misses the requested latency, or that it takes too many copies."""
 
     def miss(point: _Point) -> float:
         misses = [

@@ -1,4 +1,4 @@
-"""How many requests one copy serves at once, and how long the others wait."""
+"""Number of requests that one copy serves at once, and the waiting time of the others."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ COMMON_UTILIZATION = 0.95
 
 
 def served_at_once(question: Question, memory: MemoryPlan) -> float:
-    """Return how many requests are served at the same time when more are sent; 0 when not even one fits.
+    """Return how many requests are served at the same time under higher load; 0 if not even one fits.
 
-    TensorRT-LLM starts a request when its whole answer has room (its default scheduler, GUARANTEED_NO_EVICT). SGLang and
-    vLLM start one when there is room now, so answers at all stages share the cache and take half their length on average. What they hold
-    is a mean then, and no whole number.
+    TensorRT-LLM starts a request only if its whole answer has room (its default scheduler, GUARANTEED_NO_EVICT). SGLang and
+    vLLM start one as soon as there is room at that moment, so answers at all stages share the cache and take half their length on average.
+    The result for them is therefore a mean, not a whole number.
 
-    A format of the cache that is not given leaves the capacity open by a factor of two where weights are quantized: recipes
-    often set an fp8 cache beside them. Then requests wait only where they would with an fp8 cache, too. So does vLLM's utilization: where
-    nobody says, requests wait only where they would at the highest that its recipes commonly set.
+    If the cache format is unspecified and weights are quantized, the capacity is uncertain by a factor of two, because recipes often combine
+    such weights with an fp8 cache. Requests are then counted as waiting only if they would also wait with an fp8 cache. The same applies to
+    vLLM's utilization: if unspecified, requests wait only if they would at the highest value that its recipes commonly set.
     """
     tokens = float(memory.kv_tokens)
     if question.engine == "vllm" and question.mem_fraction is None and tokens > 0:
@@ -51,7 +51,7 @@ def _tokens_in_fp8(question: Question, memory: MemoryPlan) -> float:
 
 
 def waiting_ms(question: Question, *, running: float, ttft_ms: float, tpot_ms: float) -> float:
-    """Return the mean wait for a place when more requests are sent at once than are served (Little's law)."""
+    """Return the mean waiting time if more requests are sent at once than are served (Little's law)."""
     if question.concurrency is None or running >= question.concurrency:
         return 0.0
     return (question.concurrency / running - 1) * (ttft_ms + question.output_tokens * tpot_ms)

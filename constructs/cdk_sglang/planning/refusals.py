@@ -1,7 +1,7 @@
-"""Why SGLang would refuse a model on given GPUs: how its layers are cut, and what its weights' format needs.
+"""Reasons why SGLang would refuse a model on given GPUs: how its layers are sharded, and what its weights' format requires.
 
 Read in SGLang 0.5.23 (2026-11-30): `Fp8LinearMethod.validate_block_quant_shapes` and `Fp8MoEMethod.create_weights` of
-`layers/quantization/fp8.py` for block widths (the same in 0.5.17), `QKVParallelLinear` of `layers/linear.py` for heads. Reports of it:
+`layers/quantization/fp8.py` for block widths (the same in 0.5.17), `QKVParallelLinear` of `layers/linear.py` for heads. Reported in:
 sglang issues 5858 and 26107, Qwen3 issue 1485, vllm issues 17569 and 25292.
 """
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 _SIZES: Final = (64, 32, 16, 8, 4, 2, 1)
 _UNCHECKED_HEADS: Final = ("mimo_v2", "deepseek_v4")
 """Models whose query, key and value projections skip the check (`skip_block_quant_check` of models/mimo_v2.py), or whose keys and values
-every GPU keeps whole (models/deepseek_v4.py)."""
+are replicated on every GPU (models/deepseek_v4.py)."""
 
 SIZES_MAX: Final = 16
-"""Largest tensor-parallel size that is proposed where nobody says how many GPUs there are."""
+"""Largest tensor-parallel size to propose if the number of GPUs is unknown."""
 _PROPOSED: Final = (1, 2, 4, 8, 16)
 
 
@@ -38,14 +38,14 @@ def split_problems(
     *,
     gpus: int = SIZES_MAX,
 ) -> list[str]:
-    """Return why the engine would refuse this model on these GPUs; each line says what to do instead.
+    """Return the reasons why the engine would refuse this model on these GPUs; each line names an alternative.
 
     Args:
-        model: Shape of the model.
+        model: The model.
         gpu: GPU of the instance.
         split: How a copy is spread over GPUs.
-        options: SGLang's options; its defaults when None.
-        gpus: GPUs of the instance; the sizes that a line proposes are no larger.
+        options: SGLang's options; its defaults if None.
+        gpus: GPUs of the instance, the maximum of proposed sizes.
     """
     problems = []
     tp, attention_tp = split.tensor, split.attention_tp
@@ -72,14 +72,14 @@ def split_problems(
 
 @dataclass(frozen=True, kw_only=True)
 class _Width:
-    """A width of quantized weights, and how many GPUs share it.
+    """A dimension of quantized weights, and the number of GPUs that share it.
 
     Args:
-        name: What is so wide.
-        width: Values of all GPUs.
-        shares: GPUs that each hold a slice.
-        heads: Heads that it consists of, which are never cut: with more GPUs than heads each keeps one; 0 where it can be cut anywhere.
-        advice: What else to do about it.
+        name: Name of the dimension, for messages.
+        width: Number of values over all GPUs.
+        shares: Number of GPUs that each hold a slice.
+        heads: Number of heads that it consists of, which are never split: with more GPUs than heads, each GPU keeps one; 0 if it can be split anywhere.
+        advice: Further advice, for messages.
     """
 
     name: str
@@ -93,11 +93,11 @@ class _Width:
         return self.width / min(shares, self.heads or shares)
 
     def is_cut(self, block: int, shares: int | None = None) -> bool:
-        """Return whether slices end inside a block."""
+        """Return whether slice boundaries lie inside a block."""
         return self.slice_on(shares or self.shares) % block != 0
 
     def problem(self, block: int) -> str:
-        """Return the refusal in words."""
+        """Return the reason for the refusal in words."""
         fit = next((n for n in _SIZES if n < self.shares and not self.is_cut(block, n)), None)
         advice = f"use tp {fit}" if fit else "use weights without block quantization"
         return (
@@ -109,7 +109,7 @@ class _Width:
 def _widths(model: ModelArchitecture, split: Parallelism, *, whole_shared: bool) -> Iterator[_Width]:
     """Yield the widths that SGLang checks against the blocks of fp8 weights.
 
-    Linear attention is left out: its projections are merged without the check (sglang issue 19045, mended since).
+    Linear attention is left out: its projections are merged without the check (sglang issue 19045, since fixed).
     """
     tp, moe = split.tensor, model.moe
     if moe is not None:
@@ -127,7 +127,7 @@ def _widths(model: ModelArchitecture, split: Parallelism, *, whole_shared: bool)
 def _head_widths(model: ModelArchitecture, tp: int) -> Iterator[_Width]:
     if model.mla is not None:
         mla, heads = model.mla, model.heads
-        if tp > 1:  # none of its projections is merged, and what is whole is not checked
+        if tp > 1:  # none of its projections is merged, and replicated ones are not checked
             yield _Width(name="width of the queries", width=heads * (mla.nope_head_dim + mla.rope_head_dim), shares=tp)
             yield _Width(name="width of keys and values", width=heads * (mla.nope_head_dim + mla.v_head_dim), shares=tp)
             yield _Width(name="width of the attention's output", width=heads * mla.v_head_dim, shares=tp)

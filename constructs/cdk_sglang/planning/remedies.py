@@ -1,4 +1,4 @@
-"""What makes a component that does not fit fit on the same instance, cheapest first, each tried with the planner before it is named."""
+"""Changes with which a component fits on the same instance, cheapest first; each is verified with the planner before it is proposed."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.parallel import Parallelism
 
 LEAN_CHUNK, LEAN_GRAPHS = 2048, 24
-"""What SGLang took itself on 24 GB GPUs up to 0.5.19 (one to three GPUs): less room for prefills and graphs, more for the cache."""
+"""SGLang's own defaults on 24 GB GPUs up to 0.5.19 (one to three GPUs): less memory for prefills and graphs, more for the cache."""
 LEAN_BELOW_MIB = 35 * 1024
 HIGHEST_FRACTION = 0.92
-"""Most to advise for weights and cache: activations and CUDA graphs need the rest."""
+"""Highest fraction to propose for weights and cache: activations and CUDA graphs need the rest."""
 _CONTEXT_STEP: Final = 1024
 _FP8_CACHE: Final = 8.9
-"""Compute capability from which SGLang's kernels read a cache in fp8_e4m3."""
+"""Lowest compute capability on which SGLang's kernels read a cache in fp8_e4m3."""
 _IN_FP8: Final = "kv_cache_dtype: fp8_e4m3"
 _FORMATS: Final = re.compile(r"-(fp8|nvfp4|fp4|awq|gptq|int4|int8|mxfp4|w4a16|w8a8)\b.*$", re.IGNORECASE)
-"""End of a repository's name that says how its weights are stored."""
+"""Suffix of a repository's name that states the format of its weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Remedy:
     """One change with which a component fits on the same instance.
 
     Args:
-        setting: SGLang's options and their values, or what else to do, in words.
+        setting: SGLang's options and their values, or another change, in words.
         gpus: GPUs of a copy with it.
     """
 
@@ -49,13 +49,13 @@ class Remedy:
 def same_instance_remedies(
     component: ComponentRequest, instance: GpuInstance, split: Parallelism, context: int
 ) -> list[Remedy]:
-    """Return the changes that each make one request of `context` tokens fit, cheapest first; empty where none does.
+    """Return the changes that each make one request of `context` tokens fit, cheapest first; empty if none does.
 
     Args:
-        component: What does not fit as it is.
+        component: Component that does not fit as it is.
         instance: Instance type.
-        split: How a copy is spread.
-        context: Longest request to hold.
+        split: How a copy is spread over GPUs.
+        context: Tokens of the longest request that must fit.
     """
     gpu, gpus = instance.gpu, split.gpus
     of_fraction = _share_of_memory(component, gpu, split, context)
@@ -82,11 +82,11 @@ def same_instance_remedies(
 
 
 def remedies_text(remedies: list[Remedy], *, price: Price | None, instance: GpuInstance) -> str:
-    """Return the remedies as one part of a sentence, those that cost the same together.
+    """Return the remedies as part of a sentence, grouped by cost.
 
     Args:
         remedies: At least one, cheapest first.
-        price: Price of the instance; left out of the text when None.
+        price: Price of the instance; omitted from the text if None.
         instance: Instance type.
     """
     parts = []
@@ -98,7 +98,7 @@ def remedies_text(remedies: list[Remedy], *, price: Price | None, instance: GpuI
 
 
 def _share_of_memory(component: ComponentRequest, gpu: Gpu, split: Parallelism, context: int) -> str:
-    """Return the share of memory, and on small GPUs the options, that make room; empty where none does."""
+    """Return the share of memory, and on small GPUs the options, with which it fits; empty if there is none."""
     lean, words = _lean(component, gpu)
     if words and component.mem_fraction is None and holds(lean, gpu, split, context):
         return words
@@ -109,7 +109,7 @@ def _share_of_memory(component: ComponentRequest, gpu: Gpu, split: Parallelism, 
 
 
 def _lean(component: ComponentRequest, gpu: Gpu) -> tuple[ComponentRequest, str]:
-    """Return the component with small chunks and graphs, and these options; as it is and "" where they free nothing or it has them."""
+    """Return the component with small chunks and graphs, and these options; unchanged and "" if they free nothing or are already set."""
     if gpu.memory_mib >= LEAN_BELOW_MIB or not _is_wider(component):
         return component, ""
     engine = dataclasses.replace(component.engine, chunked_prefill_size=LEAN_CHUNK, cuda_graph_max_bs=LEAN_GRAPHS)
@@ -124,7 +124,7 @@ def _is_wider(component: ComponentRequest) -> bool:
 
 
 def _fraction(component: ComponentRequest, gpu: Gpu, split: Parallelism, context: int) -> float | None:
-    """Return the least share of memory, in hundredths, at which it fits; None above `HIGHEST_FRACTION`."""
+    """Return the smallest share of memory, rounded to hundredths, at which it fits; None above `HIGHEST_FRACTION`."""
     hundredths = math.floor(memory_of(component, gpu, split).fraction * 100) + 1
     for step in range(max(1, hundredths), round(HIGHEST_FRACTION * 100) + 1):
         if holds(dataclasses.replace(component, mem_fraction=step / 100), gpu, split, context):
@@ -133,7 +133,7 @@ def _fraction(component: ComponentRequest, gpu: Gpu, split: Parallelism, context
 
 
 def _shorter(component: ComponentRequest, gpu: Gpu, split: Parallelism, context: int) -> str:
-    """Return a shorter context that fits, with lean options where nothing fits without; empty where the expected load is longer."""
+    """Return a shorter context that fits, with lean options only if needed; empty if the expected load is longer."""
     if length := _context(component, gpu, split):
         return f"context_length: {length}"
     lean, words = _lean(component, gpu)
@@ -144,7 +144,7 @@ def _shorter(component: ComponentRequest, gpu: Gpu, split: Parallelism, context:
 
 
 def _context(component: ComponentRequest, gpu: Gpu, split: Parallelism) -> int | None:
-    """Return the longest context, in steps of 1,024, that the pool holds; None where the expected load is longer."""
+    """Return the longest context, in steps of 1,024 tokens, that fits in the pool; None if the expected load is longer."""
     memory = memory_of(component, gpu, split)
     length = memory.kv_tokens // _CONTEXT_STEP * _CONTEXT_STEP
     if length < max(_CONTEXT_STEP, component.input_tokens + component.output_tokens):
@@ -153,10 +153,10 @@ def _context(component: ComponentRequest, gpu: Gpu, split: Parallelism) -> int |
 
 
 def _stored_smaller(component: ComponentRequest, gpu: Gpu, split: Parallelism, context: int) -> str:
-    """Return the id of the same model in a smaller format, the largest that fits; empty where the catalogue has none."""
+    """Return the id of the same model in a smaller format, the largest that fits; empty if the catalogue has none."""
     own = component.facts
     if own.architecture.quantization.float32:
-        return ""  # beside which SGLang refuses the smaller formats
+        return ""  # with which SGLang refuses the smaller formats
     others = [other for other in all_models() if other.weights_gib < own.weights_gib and _same_model(own, other)]
     for other in sorted(others, key=lambda other: (-other.weights_gib, other.id)):
         if holds(dataclasses.replace(component, facts=other), gpu, split, context):
@@ -165,7 +165,7 @@ def _stored_smaller(component: ComponentRequest, gpu: Gpu, split: Parallelism, c
 
 
 def _same_model(one: ModelFacts, other: ModelFacts) -> bool:
-    """Return whether two repositories hold one model in different formats: by name up to the format, and by shape."""
+    """Return whether two repositories hold the same model in different formats: names equal up to the format, and equal shapes."""
     names = [_FORMATS.sub("", facts.id.split("/")[-1]).lower() for facts in (one, other)]
     if names[0] != names[1] or other.architecture.quantization.method == "bf16":
         return False

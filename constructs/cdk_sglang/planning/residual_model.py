@@ -25,9 +25,9 @@ GENERATION = ("hopper", "blackwell", "ampere", "ada", "rtx")
 FORMAT = ("fp8", "nvfp4", "mxfp4", "int4", "bf16")
 SYSTEM = (*ENGINE, *GENERATION, *FORMAT)
 KIND = ("experts_used", "latent", "linear", "sparse")
-"""What decides which kernels serve a model: experts, latent, linear and sparse attention."""
+"""Flags that decide which kernels a model uses: experts, latent, linear and sparse attention."""
 KERNELS = (*GENERATION, *FORMAT, "experts_used")
-"""What decides which kernels multiply a model's weights. Engines take them from the same few libraries."""
+"""Flags that decide which kernels multiply a model's weights. Engines take them from the same few libraries."""
 SHAPE_SCALES = {
     "log_hidden": 0.25, "log_layers": 0.25, "log_active": 0.5, "log_total": 0.5,
     "experts_used": 0.3, "latent": 0.3, "linear": 0.3, "sparse": 0.3,
@@ -68,9 +68,9 @@ one GPU, by their share of the model, whichever engine calls them; and how an en
 
 @dataclass(frozen=True)
 class OwnResiduals:
-    """Gaussian model of what the packaged model leaves at measurements of the user's own.
+    """Gaussian model of the residuals that the packaged model leaves at the user's own measurements.
 
-    Only components of one shape on one system count, so that another model, or another kind of GPU, is predicted as before.
+    Only components of one shape on one system are used, so that predictions for other models and other kinds of GPU do not change.
 
     Args:
         points: Columns `POINT_COLUMNS` of the user's measurements.
@@ -90,7 +90,7 @@ class OwnResiduals:
 
         Args:
             rows: Columns of the measured configurations.
-            residuals: What the packaged model leaves of each, as log(measured / predicted).
+            residuals: Residual that the packaged model leaves for each, as log(measured / predicted).
             noise: Standard deviation of a measurement's error.
             deviations: Standard deviation of each component.
         """
@@ -100,7 +100,7 @@ class OwnResiduals:
         return cls(points=points, weights=weights, noise=noise, deviations=deviations)
 
     def correct(self, rows: Columns, mean: Column, deviation: Column) -> tuple[Column, Column]:
-        """Return the packaged model's mean and deviation with the user's measurements taken into account.
+        """Return the packaged model's mean and deviation, corrected by the user's measurements.
 
         Args:
             rows: Columns of the configurations.
@@ -116,9 +116,9 @@ class OwnResiduals:
 
 
 def _local_covariance(left: Columns, right: Columns, deviations: Mapping[str, float]) -> Column:
-    """Return the covariance by the components of one shape on one system alone.
+    """Return the covariance from only the components of one shape on one system.
 
-    How one's own model follows the load is the sum of the three components of loads, whichever of them the packaged measurements tell apart.
+    The dependence of the user's model on the load is the sum of the three load components, whichever of them the packaged measurements tell apart.
     """
     shared = similarities(left, right)
     load = deviations["shape_load"] ** 2 + deviations["system_load"] ** 2 + deviations["engine_load"] ** 2
@@ -139,7 +139,7 @@ class ResidualModel:
         weights: Weight of each measurement in the posterior mean (from the calibration).
         noise: Standard deviation of each measurement's error.
         deviations: Standard deviation of each component.
-        own: Measurements of the user's own, which correct what these leave; None for none.
+        own: The user's own measurements, which correct the remaining residuals; None if there are none.
     """
 
     points: Columns
@@ -156,7 +156,7 @@ class ResidualModel:
         return (mean, deviation) if self.own is None else self.own.correct(rows, mean, deviation)
 
     def narrowing(self, rows: Columns) -> Column:
-        """Return the posterior standard deviation over that without the user's own measurements, for each row."""
+        """Return, for each row, the ratio of the posterior standard deviations with and without the user's own measurements."""
         if self.own is None:
             return np.ones_like(rows["running"])
         _, packaged = replace(self, own=None).correct(rows)
@@ -168,7 +168,7 @@ class ResidualModel:
 def posterior_deviation(cross: Column, noise: Column, deviations: Mapping[str, float]) -> Column:
     """Return the posterior standard deviation given the most informative measurement.
 
-    The exact posterior would need a factorisation of all measurements' covariance at each start, and changes the bands by less than 1 %.
+    The exact posterior would need a factorisation of the covariance of all measurements at each start, and would change the bands by less than 1 %.
 
     Args:
         cross: Covariance of each row with each measurement.
@@ -188,8 +188,8 @@ def with_logs(rows: Columns) -> Columns:
 def covariance_of(left: Columns, right: Columns, deviations: Mapping[str, float]) -> Column:
     """Return the covariance of the residuals of each row of `left` with those of each row of `right`.
 
-    The result is the sum over `similarities` of variance times similarity, computed once for repeated shapes, and only between rows of
-    one engine or system for the components that others do not share.
+    The result is the sum over `similarities` of variance times similarity. It is computed once for repeated shapes; components that are
+    specific to an engine or system are computed only between rows of that engine or system.
     """
     variance = {name: deviation**2 for name, deviation in deviations.items()}
     engines, systems = (_codes(left, right, names) for names in (ENGINE, SYSTEM))
@@ -252,7 +252,7 @@ def _similarity(
     rows: NDArray[np.intp] | slice = slice(None),
     points: NDArray[np.intp] | slice = slice(None),
 ) -> Column:
-    """Return the similarity of each row to each point: 1 for equal, near 0 for distant ones."""
+    """Return the similarity of each row to each point: 1 for equal ones, near 0 for distant ones."""
     first = np.column_stack([left[name][rows] / scale for name, scale in scales.items()])
     second = np.column_stack([right[name][points] / scale for name, scale in scales.items()])
     squared = (first**2).sum(1)[:, None] + (second**2).sum(1)[None, :] - 2 * first @ second.T

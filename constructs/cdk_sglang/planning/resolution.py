@@ -1,6 +1,6 @@
-"""What an endpoint works out to: every component on its instance types, and everything that speaks against deploying them.
+"""Resolves an endpoint: every component on its instance types, and all problems that prevent their deployment.
 
-The one way from a specification to what constructs, plan and report take (docs/adr/0038-resolved-once.md).
+This is the only path from a specification to the input of constructs, plan and report (docs/adr/0038-resolved-once.md).
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedEndpoint:
-    """An endpoint whose every value is known.
+    """An endpoint with every value resolved.
 
     Attributes:
         name: Name of the endpoint.
-        hosting: The endpoint, as far as its components depend on it.
+        hosting: Values of the endpoint that its components depend on.
         components: Components by name.
     """
 
@@ -40,7 +40,7 @@ class ResolvedEndpoint:
 
     @property
     def problems(self) -> list[Problem]:
-        """Everything that speaks against a component by itself, but whether its model fits."""
+        """All problems of single components, except whether their models fit."""
         return [problem for component in self.components.values() for problem in component.problems]
 
     @property
@@ -50,11 +50,11 @@ class ResolvedEndpoint:
 
     @property
     def unplanned(self) -> list[str]:
-        """Components whose model nobody knows, so that nobody knows whether they fit."""
+        """Components whose models are unknown, so that it is unknown whether they fit."""
         return [name for name, component in self.components.items() if component.facts is None]
 
     def request(self) -> EndpointRequest:
-        """Return what the planner is asked about it."""
+        """Return the planner's request for the endpoint."""
         capacity, components = self.hosting.capacity, self.components.values()
         return EndpointRequest(
             name=self.name,
@@ -69,7 +69,7 @@ class ResolvedEndpoint:
         )
 
     def room_problems(self, where: str) -> list[Problem]:
-        """Say that the endpoint may not have as many instances as the copies of its components need.
+        """Return problems if the endpoint's limits allow fewer instances than the copies of its components need.
 
         Args:
             where: Path of the endpoint.
@@ -83,11 +83,11 @@ class ResolvedEndpoint:
             for component in self.components.values()
             if component.is_planned
         ):
-            return []  # another split needs other GPUs
+            return []  # a different split needs a different number of GPUs
         return problems or self._canary_problems(where, room)
 
     def _canary_problems(self, where: str, room: Room) -> list[Problem]:
-        """Say which drafts have no room to be measured."""
+        """Return a problem for each draft that there is no room to measure."""
         drafted = {name: one for name, one in self.components.items() if one.component.speculative is not None}
         if not drafted:
             return []
@@ -100,7 +100,7 @@ class ResolvedEndpoint:
         ]
 
     def budget_problems(self, budget_usd_per_hour: float | None, *, path: str) -> list[Problem]:
-        """Say that the endpoint may cost more than a budget of its own, or that nobody can know.
+        """Return problems if the endpoint may cost more than its own budget, or if its maximum cost is unknown.
 
         Args:
             budget_usd_per_hour: The budget; None for no limit.
@@ -125,14 +125,14 @@ class ResolvedEndpoint:
 def resolve(
     name: str, components: Mapping[str, Component], hosting: Hosting, *, path: str, own: Own = NOTHING_OWN
 ) -> ResolvedEndpoint:
-    """Work out every component of an endpoint.
+    """Resolve every component of an endpoint.
 
     Args:
         name: Name of the endpoint.
         components: Its components by name.
         hosting: Its instances, image and Region.
-        path: Path of the endpoint, which the paths of problems begin with.
-        own: Models of the user's own.
+        path: Path of the endpoint, with which the paths of problems begin.
+        own: The user's own models.
     """
     return ResolvedEndpoint(
         name=name,

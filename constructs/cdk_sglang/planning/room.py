@@ -1,7 +1,8 @@
-"""Room on an endpoint: for its copies, and for those that an update starts before the old ones end.
+"""Room on an endpoint for its copies, and for those that an update starts before the old ones end.
 
-A pool may come as any of its types, so room is what there is where all instances are of the least roomy one. That an update needs
-room beside what serves is seen in AWS's sample (two copies on two instances became three instances) and in no page: an assumption.
+A pool may get instances of any of its types, so the room is that of a fleet of only the type with the least room. That an update needs
+room in addition to the serving copies is an assumption: AWS's sample shows it (two copies on two instances became three instances), but
+no page documents it.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ def roll_problems(
     where: str,
     warnings: list[str],
 ) -> list[Problem]:
-    """Say which rolling updates of a component have no room for one batch beside what serves.
+    """Report rolling updates of a component that have no room for one batch in addition to the serving copies.
 
-    Without room while every component has its fewest copies, an update can never start: a problem. Without room only while all
-    have their most, it waits until there are fewer: a warning.
+    If there is no room even while every component has its minimum number of copies, an update can never start: a problem. If there is no
+    room only while all have their maximum, it waits until there are fewer copies: a warning.
     """
     limit = endpoint.max_instances
     problems = []
@@ -74,15 +75,15 @@ def _copies(count: int) -> str:
 def second_fleet(
     endpoint: EndpointRequest, *, types: Sequence[TypeCost], where: str, warnings: list[str]
 ) -> tuple[list[Problem], list[str]]:
-    """Say what blue/green takes: problems where a reservation can never hold both fleets, and what it costs.
+    """Return what a blue/green update takes: problems if a reservation can never hold both fleets, and its cost.
 
-    That a reservation has room for a second fleet when its count does is an assumption (docs/adr/0032-leaving-a-reservation.md).
+    That a reservation has room for a second fleet if its instance count allows it is an assumption (docs/adr/0032-leaving-a-reservation.md).
 
     Args:
         endpoint: The endpoint.
-        types: What it takes on each of its types.
-        where: Of the endpoint, for messages.
-        warnings: Gets what is only sometimes so.
+        types: Instances and cost on each of its types.
+        where: Path of the endpoint, for messages.
+        warnings: Receives problems that occur only under some conditions.
 
     Returns:
         Problems and notes.

@@ -1,6 +1,6 @@
-"""One row of a prediction table: text cells in, a checked question out, or what is wrong with it.
+"""Reads one row of a prediction table: text cells in, a checked question or the problems found out.
 
-An empty cell means unknown; what is then assumed is said here and, where it matters, in the row's note.
+An empty cell means unknown; the assumption made then is stated here and, if it matters, in the row's note.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ INPUT_COLUMNS = (
     "arrivals", "num_steps", "num_draft_tokens", "chunked_prefill_size", "cuda_graph_max_bs", "max_running_requests",
 )  # fmt: skip
 DEFAULT_INPUT_TOKENS, DEFAULT_OUTPUT_TOKENS = 1024.0, 1024.0
-"""Lengths when a row gives none: the commonest of public serving benchmarks."""
+"""Default lengths: the most common ones in public serving benchmarks."""
 
 _GPU_NAMES = {
     "h100": "H100-SXM-80GB", "h200": "H200-SXM-141GB", "b200": "B200-SXM-180GB", "b300": "B300-SXM-288GB",
@@ -51,26 +51,26 @@ class Question:
     """One configuration under one load.
 
     Args:
-        row_id: The row's name, given back with the answer.
-        facts: The model, in the weights' format asked for.
-        gpu: Each GPU.
+        row_id: The row's name, returned with the answer.
+        facts: The model, in the requested weight format.
+        gpu: Type of each GPU.
         split: How one copy is spread over GPUs.
         engine: `sglang`, `vllm` or `trtllm`.
-        engine_version: Version text; empty when unknown.
+        engine_version: Version text; empty if unknown.
         kv_dtype: Format of the cache: `bf16`, `fp8` or `fp4`.
         input_tokens: Mean prompt length.
         output_tokens: Mean answer length.
         concurrency: Requests kept in flight; None for as many as the cache holds.
         mem_fraction: SGLang's static fraction or vLLM's utilization; None for the engine's default.
-        context_len: Longest request to hold; None for prompt plus answer.
+        context_len: Tokens of the longest request that must fit; None for prompt plus answer.
         accept_len: Tokens accepted per verification step; None without speculative decoding.
-        notes: What was assumed.
-        kv_given: Whether `kv_dtype` was asked for; it is the engine's default otherwise.
-        instance_gpus: GPUs of the instance when it is described by the user; 0 for one that this version knows.
-        options: SGLang's release and the options that its default fraction follows.
-        arrivals: How requests come (`spec.load.ARRIVALS`); empty when unknown.
-        speculation: How it drafts, whose weights and cache are counted; times follow it where `accept_len` is given.
-        encoder_tflop: Operations of an image encoder for each request, 10^12.
+        notes: Assumptions.
+        kv_given: Whether `kv_dtype` was specified; otherwise it is the engine's default.
+        instance_gpus: GPUs of an instance that the user describes; 0 for one that this version knows.
+        options: SGLang's release and the options that determine its default fraction.
+        arrivals: Arrival pattern of requests (`spec.load.ARRIVALS`); empty if unknown.
+        speculation: How it drafts; its weights and cache are counted, and times depend on it if `accept_len` is given.
+        encoder_tflop: Operations of the image encoder per request, 10^12.
     """
 
     row_id: str
@@ -99,7 +99,7 @@ def read_question(row: Mapping[str, str | None], *, models: Iterable[Path | Mode
     """Return the question of one row.
 
     Raises:
-        ConfigurationError: Cells that are not what they must be, an unknown model or GPU; every such cell is named.
+        ConfigurationError: Cells are invalid, or the model or GPU is unknown; every such cell is named.
     """
     cells = Cells(row)
     notes: list[str] = []
@@ -160,7 +160,7 @@ def read_question(row: Mapping[str, str | None], *, models: Iterable[Path | Mode
 
 
 def _arrivals(cells: Cells, notes: list[str], *, lengths: tuple[float, float]) -> str:
-    """Return how requests come; a mean length that is no whole number is that of requests of different lengths, which do not stay in step."""
+    """Return the arrival pattern; a fractional mean length implies requests of different lengths, which do not stay in step."""
     text = cells.text("arrivals").lower()
     if text and text not in ARRIVALS:
         cells.problems.append(
@@ -177,16 +177,16 @@ def _arrivals(cells: Cells, notes: list[str], *, lengths: tuple[float, float]) -
 def _speculation(
     cells: Cells, facts: ModelFacts, accept: float | None, steps: int | None, verified: int | None
 ) -> Speculation:
-    """Return how a row drafts: from the text if it says so, with the model's own layers where it has some, else with a head.
+    """Return how a row drafts: from the text if specified, otherwise with the model's own layers if it has any, otherwise with a head.
 
-    An accept length that is not given stays open within the kind's range.
+    An unspecified accept length stays open within the range of the kind.
     """
     text = cells.text("spec_decode").lower()
     own = facts.architecture.mtp_layers > 0 and "eagle3" not in text and "eagle-3" not in text
     kind = DraftKind.LOOKUP if "ngram" in text else DraftKind.OWN_LAYERS if own else DraftKind.HEAD
     accept_length = accept if cells.text("accept_len") else None
     if steps is not None and verified is None and kind is not DraftKind.LOOKUP:
-        verified = steps + 1  # a chain: the drafted tokens and the one before them
+        verified = steps + 1  # a chain: the drafted tokens and the one that precedes them
     return Speculation(kind=kind, accept_length=accept_length, steps=steps, draft_tokens=verified)
 
 
@@ -242,10 +242,10 @@ def _engine(cells: Cells, notes: list[str]) -> str:
 
 
 def _split(cells: Cells) -> tuple[Parallelism, float]:
-    """Return the parallelism, and how many groups the concurrency is counted for.
+    """Return the parallelism, and the number of groups that the concurrency is counted for.
 
-    `dp` is DP attention inside the GPUs of `tp` (SGLang's meaning), and the concurrency that of all GPUs; public tables that
-    give `n_gpus = tp x dp` for it count the concurrency of one group. Without `tp` the GPUs are those of `ep` or `n_gpus`.
+    `dp` means DP attention inside the `tp` GPUs (SGLang's meaning), and the concurrency is that of all GPUs. Public tables that state
+    `n_gpus = tp x dp` give the concurrency of one group. Without `tp`, the number of GPUs is that of `ep` or `n_gpus`.
     """
     sizes = {
         name: cells.number(name, at_least=0, at_most=4096, whole=True) for name in ("n_gpus", "tp", "ep", "dp", "pp")
@@ -283,5 +283,5 @@ def _kv_dtype(cells: Cells, facts: ModelFacts | None, gpu: Gpu | None, engine: s
     if quantization and quantization.kv_cache == "fp8":
         return "fp8"  # engines follow a checkpoint that states its cache's format
     if quantization and engine == "trtllm" and quantization.method != "bf16":
-        return "fp8"  # TensorRT-LLM's published serving recipes set an fp8 cache beside quantized weights
+        return "fp8"  # TensorRT-LLM's published serving recipes combine quantized weights with an fp8 cache
     return "bf16"

@@ -1,9 +1,9 @@
-"""Whether drafting is faster: the time of a cycle of drafting and verifying, per accepted token, against a plain decoding step.
+"""Predicts whether drafting is faster: compares the time of a draft-and-verify cycle per accepted token with a plain decode step.
 
     cycle = step(requests x verified tokens) + steps x (launch + reads of the draft) + fixed cost;  time per token = cycle / accept length
 
-A step that verifies many tokens costs more where it multiplies more (many requests) or reads more experts (a mixture of experts), so
-drafting pays at few requests and stops paying at more. Prompts of other requests take their time whatever is accepted.
+A step that verifies many tokens costs more if it multiplies more (many requests) or reads more experts (a mixture of experts), so
+drafting pays off with few requests and not with many. Prompts of other requests take the same time whatever is accepted.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.timing import Column
 
 DRAFT_LAUNCH_MS: Final = 0.4
-"""What a draft step takes beside its reads: launches of one layer, of the output projection and of the choice of tokens."""
+"""Time of a draft step in addition to its reads: launches of one layer, of the output projection and of token selection."""
 LOOKUP_MS: Final = 0.5
-"""What NGRAM's search in the text takes, on the CPU. An assumption: nobody has published it."""
+"""Time of NGRAM's text search on the CPU. An assumption: no figure is published."""
 _READ_SHARE: Final = 0.8
-"""Share of a GPU's bandwidth that a draft's reads reach, as for dense layers of a model."""
+"""Share of a GPU's bandwidth that a draft's reads reach, as for the dense layers of a model."""
 _OVERLAPPED_FROM: Final = (0, 5, 14)
-"""From here on SGLang prepares the next cycle while the GPU works, for every kind of draft: its first workers were removed in June 2026
+"""First release in which SGLang prepares the next cycle while the GPU works, for every kind of draft: the old workers were removed in June 2026
 (sglang#25464, #27964), and 0.5.14 is of July."""
 FIXED_MS: Final = {"sglang": 2.0, "vllm": 1.0, "trtllm": 1.0}
-"""What a cycle takes beside its steps: tree, sampling, bookkeeping. That of SGLang since the overlap is an assumption between vLLM's and
-the one before it: nobody has published both speeds with an accept length for such a release."""
+"""Time of a cycle in addition to its steps: tree, sampling, bookkeeping. The value for SGLang with overlap is an assumption between
+vLLM's value and that of SGLang before the overlap: no source publishes both speeds and the accept length for such a release."""
 FIXED_RANGE_MS: Final = (0.5, 5.0)
-"""Between these the fixed cost of SGLang with overlap is taken to lie."""
+"""Assumed range of the fixed cost of SGLang with overlap."""
 SPREAD: Final = 1.15
-"""Factor within which four of five measured speed-ups lie from their prediction (`tests/planning/speculation_measured.csv`)."""
+"""Factor within which four of five measured speed-ups agree with their prediction (`tests/planning/speculation_measured.csv`)."""
 FIXED_BEFORE_OVERLAP_MS: Final = 5.0
-"""The same before the overlap: read off the measurements of `tests/planning/speculation_measured.csv`."""
+"""The same for SGLang before the overlap, from the measurements in `tests/planning/speculation_measured.csv`."""
 
 
 def fixed_ms(engine: str, version: str) -> float:
@@ -54,7 +54,7 @@ def fixed_ms(engine: str, version: str) -> float:
 
     Args:
         engine: `sglang`, `vllm` or `trtllm`.
-        version: Its release; the newest when empty.
+        version: Its release; the newest if empty.
     """
     found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version)
     if engine == "sglang" and found is not None and tuple(map(int, found.groups())) < _OVERLAPPED_FROM:
@@ -63,11 +63,11 @@ def fixed_ms(engine: str, version: str) -> float:
 
 
 def drafting_ms(model: ModelArchitecture, gpu: Gpu, split: Parallelism, speculation: Speculation) -> float:
-    """Return the milliseconds in which a cycle drafts.
+    """Return the milliseconds of drafting in a cycle.
 
     Args:
         model: The target.
-        gpu: Each GPU.
+        gpu: Type of each GPU.
         split: How one copy is spread over GPUs.
         speculation: How it drafts.
     """
@@ -79,7 +79,7 @@ def drafting_ms(model: ModelArchitecture, gpu: Gpu, split: Parallelism, speculat
 
 
 def _read_bytes(model: ModelArchitecture, split: Parallelism, speculation: Speculation) -> float:
-    """Return the bytes that one draft step reads on a GPU: of a mixture of experts, the experts of one token."""
+    """Return the bytes that one draft step reads on a GPU; for a mixture of experts, only the experts of one token."""
     plain = model.quantization.plain_bytes
     if speculation.kind is DraftKind.HEAD:
         words = speculation.vocabulary or model.vocab_size
@@ -98,13 +98,13 @@ def _read_bytes(model: ModelArchitecture, split: Parallelism, speculation: Specu
 
 @dataclass(frozen=True, kw_only=True)
 class TokenTimes:
-    """Milliseconds per output token of a request, at some loads.
+    """Milliseconds per output token of a request at each of several loads.
 
     Args:
-        plain: Without drafting.
-        drafted: With it.
-        cycle: Of a whole cycle of drafting and verifying.
-        others: Of that, what prompts of other requests take, whatever is accepted.
+        plain: Time without drafting.
+        drafted: Time with drafting.
+        cycle: Time of a whole draft-and-verify cycle.
+        others: Part of the cycle that prompts of other requests take, whatever is accepted.
     """
 
     plain: Column
@@ -121,14 +121,14 @@ def token_times(
     accept_length: float,
     fixed: float | None = None,
 ) -> TokenTimes:
-    """Return times per token with and without drafting.
+    """Return the times per token with and without drafting.
 
     Args:
         question: The configuration; its `speculation` says how it drafts.
-        loads: Loads of one copy, without verified tokens.
-        fitted: Fitted values to predict with.
+        loads: Loads on one copy, without verified tokens.
+        fitted: Calibration to predict with.
         accept_length: Tokens per verification step.
-        fixed: Fixed cost of a cycle, milliseconds; that of the engine's release by default.
+        fixed: Fixed cost of a cycle, milliseconds; by default that of the engine's release.
     """
     speculation, model = question.speculation or Speculation(kind=DraftKind.HEAD), question.facts.architecture
     _, verified = speculation.options(model)
@@ -148,12 +148,12 @@ def token_times(
 
 
 def speedup_range(question: Question, load: Load, fitted: Calibration) -> tuple[float, float]:
-    """Return the ends of a speed-up's range: of the accept length, of the cycle's fixed cost where it is assumed, and of the prediction.
+    """Return the range of a speed-up, from the uncertainty of the accept length, the cycle's fixed cost if assumed, and the prediction.
 
     Args:
         question: The configuration; its `speculation` says how it drafts.
-        load: Load of one copy, without verified tokens.
-        fitted: Fitted values to predict with.
+        load: Load on one copy, without verified tokens.
+        fitted: Calibration to predict with.
     """
     speculation = question.speculation or Speculation(kind=DraftKind.HEAD)
     least, _, most = speculation.accept_lengths
@@ -167,5 +167,5 @@ def speedup_range(question: Question, load: Load, fitted: Calibration) -> tuple[
 
 
 def faster_or_slower(low: float, high: float) -> str:
-    """Return `faster`, `slower`, or `unsure` where a range of speed-ups holds both."""
+    """Return `faster`, `slower`, or `unsure` if a range of speed-ups includes both."""
     return "faster" if low >= 1 else "slower" if high < 1 else "unsure"

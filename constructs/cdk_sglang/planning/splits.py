@@ -1,4 +1,4 @@
-"""How a copy is split on each instance type, as asked, else over the fewest GPUs on which the model fits, and its share of their memory."""
+"""How a copy is split on each instance type (as specified, else over the fewest GPUs on which the model fits), and its share of their memory."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def context_of(component: ComponentRequest) -> int:
-    """Return the longest request to plan for: as asked, else the model's own limit, else the planned load's."""
+    """Return the longest request to plan for: as specified, else the model's own limit, else that of the planned load."""
     limit = component.facts.architecture.max_position_embeddings
     return component.context_length or limit or int(component.input_tokens + component.output_tokens)
 
 
 def split_on(component: ComponentRequest, instance: GpuInstance) -> Parallelism:
-    """Return how a copy is split on an instance type; over all its GPUs where none of the sizes fits."""
+    """Return how a copy is split on an instance type; over all its GPUs if none of the sizes fits."""
     size = component.tp_size_by_type.get(instance.name, component.tp_size)
     if size is None:
         fits = fitting_splits(component, instance, context_of(component))
@@ -33,7 +33,7 @@ def split_on(component: ComponentRequest, instance: GpuInstance) -> Parallelism:
 
 
 def is_split_refused(component: ComponentRequest, instances: Iterable[GpuInstance]) -> bool:
-    """Return whether SGLang refuses how a copy is spread over the GPUs of some type, so that it will take others.
+    """Return whether SGLang refuses the split of a copy on any of the types, so that the number of GPUs has to change.
 
     Args:
         component: The component.
@@ -54,7 +54,7 @@ def tp_sizes(component: ComponentRequest, instances: Iterable[GpuInstance]) -> d
 
 
 def planned_fraction(component: ComponentRequest, instance: GpuInstance) -> StaticFraction:
-    """Return the share of each GPU's memory that the plan counts with on an instance type, and SGLang's own default.
+    """Return the share of each GPU's memory that the plan uses on an instance type, and SGLang's own default.
 
     Args:
         component: The component.

@@ -1,4 +1,4 @@
-"""Seconds from asking for a copy to its first token, from published measurements."""
+"""Seconds from the request for a copy to its first token, from published measurements."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ IMAGE_PULL_SECONDS = 300
 DOWNLOAD_GB_S_PER_10_GBPS = 0.1
 """Model download by SageMaker: Qwen3-8B (16.4 GB) in 168 s on ml.g6.2xlarge, up to 10 Gbit/s (AWS blog on container caching, 2026)."""
 DOWNLOAD_GB_S_MAX = 1.0
-"""Not measured above 25 Gbit/s: no more is promised."""
+"""There are no measurements above 25 Gbit/s, so no higher rate is assumed."""
 LOAD_GB_S = 2.0
 """From local disk to GPUs: 235 s for 496 GB on 8 H100 (vllm#6746); published figures run from 0.3 to 11."""
 ENGINE_SECONDS = 40
@@ -23,22 +23,22 @@ ENGINE_SECONDS = 40
 GRAPHS_SECONDS = 30
 """CUDA graphs: 5.4 s for 52 sizes on B200 to 76 s for a 27B model with its draft (sglang#11830; a log of 2026-08)."""
 PREFILL_GRAPHS_SECONDS = 55
-"""CUDA graphs of prefills, which SGLang captures by default since 0.5.17: 55.9 s for Qwen3-32B on one H100, beside 5.7 s for those of decode
-steps (llm-d's log of SGLang 0.5.19, 2026). Not with pipeline stages."""
+"""CUDA graphs of prefills, which SGLang captures by default since 0.5.17: 55.9 s for Qwen3-32B on one H100, compared with 5.7 s for those of
+decode steps (llm-d's log of SGLang 0.5.19, 2026). Not captured with pipeline stages."""
 TIMEOUT_FACTOR, TIMEOUT_MIN, TIMEOUT_MAX = 2.0, 600, 3600
-"""SageMaker takes 60 to 3600 s for both time-outs; half of a time-out is for the day that is twice as slow."""
+"""SageMaker accepts 60 to 3600 s for both time-outs. Half of a time-out is a reserve for start-ups that are twice as slow."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StartUp:
-    """Seconds of each phase, and the time-outs that follow.
+    """Seconds of each phase, and the resulting time-outs.
 
     Args:
-        instance: Launching an instance.
-        image: Pulling the image.
-        download: Copying the model from S3.
-        load: From disk to GPUs.
-        engine: Process start and CUDA graphs.
+        instance: Seconds to launch an instance.
+        image: Seconds to pull the image.
+        download: Seconds to copy the model from S3.
+        load: Seconds to load the weights from disk to GPUs.
+        engine: Seconds for process start and CUDA graphs.
         download_timeout: `ModelDataDownloadTimeoutInSeconds` to set.
         startup_timeout: `ContainerStartupHealthCheckTimeoutInSeconds` to set.
     """
@@ -53,22 +53,22 @@ class StartUp:
 
     @property
     def new_copy(self) -> float:
-        """Seconds for another copy on an instance that runs already and has the image."""
+        """Seconds for another copy on a running instance that already has the image."""
         return self.download + self.load + self.engine
 
     @property
     def from_zero(self) -> float:
-        """Seconds when there is no instance."""
+        """Seconds if there is no instance yet."""
         return self.instance + self.image + self.new_copy
 
 
 def start_up(weights_gb: float, instance: GpuInstance, *, prefill_graphs: bool = True) -> StartUp:
-    """Return the seconds for a model of so many GB (10^9 bytes) on an instance type.
+    """Return the start-up times of a model on an instance type.
 
     Args:
         weights_gb: Size of the weights, GB (10^9 bytes).
         instance: Instance type.
-        prefill_graphs: SGLang captures prefills as CUDA graphs, as it does by default.
+        prefill_graphs: Whether SGLang captures prefills as CUDA graphs, which is its default.
     """
     rate = min(DOWNLOAD_GB_S_MAX, DOWNLOAD_GB_S_PER_10_GBPS * max(10.0, instance.network_gbps) / 10)
     download = weights_gb / rate

@@ -1,7 +1,7 @@
-"""The share of a GPU's memory that SGLang takes for weights and KV cache when nobody says, as it works it out itself.
+"""The default share of a GPU's memory that SGLang takes for weights and KV cache, computed by SGLang's own rule.
 
-SGLang 0.5.23 `arg_groups/memory_hook.py`, 0.5.17 and 0.5.18 `server_args.py`: what a prefill chunk, the CUDA graphs and communication
-take is estimated in MiB and kept off the GPU's whole memory (read 2026-11-29; compared with 0.5.23's own resolution on
+SGLang 0.5.23 `arg_groups/memory_hook.py`, 0.5.17 and 0.5.18 `server_args.py`: the memory for a prefill chunk, the CUDA graphs and
+communication is estimated in MiB and subtracted from the GPU's total memory (read 2026-11-29; compared with 0.5.23's own resolution on
 10 GPUs by model, tp_size and option, equal to the third digit in each of 554 cases). The switch SGLANG_ENABLE_POST_CAPTURE_KV_SIZING,
 off by default, replaces the estimate and is not followed here.
 """
@@ -21,38 +21,38 @@ Release = tuple[int, int, int]
 
 OLDEST_READ: Final[Release] = (0, 5, 17)
 NEWEST_READ: Final[Release] = (0, 5, 23)
-"""Releases whose rule was read; older ones are taken for the oldest, newer and unknown ones for the newest."""
+"""Releases whose rule was read; older releases use the oldest rule, newer and unknown ones the newest."""
 
 _LARGER_GRAPHS: Final[Release] = (0, 5, 20)
-"""From here on GPUs below 35 GiB get chunks and decode graphs of twice the size."""
+"""First release in which GPUs below 35 GiB get chunks and decode graphs of twice the size."""
 _GRAPHS_END_AT_RUNNING: Final[Release] = (0, 5, 23)
-"""From here on no decode graph is larger than max_running_requests. 0.5.20 has it not; 0.5.21 and 0.5.22 were not read."""
+"""First release known to limit decode graphs to max_running_requests. 0.5.20 does not; 0.5.21 and 0.5.22 were not read."""
 
 _GIB_IN_MIB = 1024
 MAX_PREFILL_TOKENS = 16384
-"""SGLang's default of that option; what a prefill may hold when chunks are off."""
+"""SGLang's default for max_prefill_tokens: the maximum tokens of a prefill without chunks."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineOptions:
-    """SGLang's release and the options that decide its default share of memory; None for what is not given.
+    """SGLang's release and the options that determine its default share of memory; None for unspecified ones.
 
     Args:
-        version: SGLang's release, such as `0.5.23`; the newest one's rule when None.
-        chunked_prefill_size: Longest prefill chunk; 0 or less for no chunks.
-        max_prefill_tokens: Tokens of one prefill batch.
+        version: SGLang's release, such as `0.5.23`; the newest known rule if None.
+        chunked_prefill_size: Tokens of the longest prefill chunk; 0 or less for no chunks.
+        max_prefill_tokens: Maximum tokens of one prefill batch.
         cuda_graph_max_bs: Largest decode batch captured as a CUDA graph.
-        max_running_requests: Requests decoded at once.
-        decode_graphs: Decode steps are captured as CUDA graphs.
-        prefill_graphs: Prefills are captured as CUDA graphs, where SGLang does so for the model.
-        deepep: The all-to-all kernels of expert parallelism are DeepEP's.
-        multimodal: Images are served; what SGLang does with the model by default when None.
-        max_total_tokens: Most tokens of the KV pool; what fits when None.
-        radix_cache: Prefixes of requests are kept for the next ones.
-        sliding_ratio: Tokens of sliding layers per token of the pool (swa_full_tokens_ratio); SGLang's default when None.
-        state_ratio: Recurrent state to KV cache (mamba_full_memory_ratio); SGLang's default when None.
-        state_slots: Slots for recurrent state (max_mamba_cache_size); by the ratio when None.
-        state_strategy: How prefixes keep their state (mamba_radix_cache_strategy).
+        max_running_requests: Maximum number of requests decoded at once.
+        decode_graphs: Whether decode steps are captured as CUDA graphs.
+        prefill_graphs: Whether prefills are captured as CUDA graphs, if SGLang does so for the model.
+        deepep: Whether the all-to-all kernels of expert parallelism are DeepEP's.
+        multimodal: Whether images are served; SGLang's default for the model if None.
+        max_total_tokens: Maximum tokens of the KV pool; as many as fit if None.
+        radix_cache: Whether prefixes of requests are cached for later requests.
+        sliding_ratio: Tokens of sliding layers per token of the pool (swa_full_tokens_ratio); SGLang's default if None.
+        state_ratio: Ratio of recurrent state to KV cache (mamba_full_memory_ratio); SGLang's default if None.
+        state_slots: Slots for recurrent state (max_mamba_cache_size); derived from the ratio if None.
+        state_strategy: How cached prefixes keep their state (mamba_radix_cache_strategy).
     """
 
     version: str | None = None
@@ -73,18 +73,18 @@ class EngineOptions:
 
     @property
     def release(self) -> Release:
-        """The release whose rule is used: the given one within those that were read."""
+        """The release whose rule is used: the nearest of those that were read."""
         release = _release_of(self.version)
         return NEWEST_READ if release is None else min(max(release, OLDEST_READ), NEWEST_READ)
 
     @property
     def release_known(self) -> bool:
-        """Whether the rule is that of the given release itself, and not of the nearest one that was read."""
+        """Whether the rule is that of the given release itself, not of the nearest one that was read."""
         return _release_of(self.version) == self.release
 
     @property
     def release_note(self) -> str:
-        """Which rules are used for a release that was not read, in words; empty where they are its own, or no release is given."""
+        """In words, whose rules are used for a release that was not read; empty if they are its own, or no release is given."""
         if self.version is None or self.release_known:
             return ""
         return f"SGLang {self.version}: no rules of that release are known, those of {'.'.join(map(str, self.release))} are used"
@@ -92,12 +92,12 @@ class EngineOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class StaticFraction:
-    """What a component's copies take of each GPU.
+    """The share of each GPU's memory that a component's copies take.
 
     Args:
-        planned: The share that the plan counts with: as asked for, else SGLang's default.
-        engine_default: What SGLang would take if nobody said anything.
-        release_known: The default is that of the image's own release; otherwise of the nearest release that was read.
+        planned: Share used by the plan: as specified, otherwise SGLang's default.
+        engine_default: SGLang's default.
+        release_known: Whether the default is that of the image's own release; otherwise it is that of the nearest release that was read.
     """
 
     planned: float
@@ -113,12 +113,12 @@ def _release_of(version: str | None) -> Release | None:
 def sglang_fraction(
     model: ModelArchitecture, gpu: Gpu, split: Parallelism, options: EngineOptions | None = None
 ) -> float:
-    """Return the share of memory SGLang takes when `mem_fraction_static` is not set; not above 0 where it would not start.
+    """Return the share of memory that SGLang takes if `mem_fraction_static` is not set; 0 or less if it would not start.
 
     Args:
         model: The model.
-        gpu: Each GPU.
-        split: How one copy is spread.
+        gpu: Type of each GPU.
+        split: How one copy is spread over GPUs.
         options: SGLang's release and options.
     """
     engine = options or EngineOptions()
@@ -136,7 +136,7 @@ def sglang_fraction(
 
 
 def serves_images(model: ModelArchitecture, options: EngineOptions | None = None) -> bool:
-    """Return whether SGLang loads a multimodal model as one."""
+    """Return whether SGLang loads a multimodal model with image support."""
     if model.vision is None:
         return False
     multimodal = None if options is None else options.multimodal
@@ -147,19 +147,19 @@ TEXT_ONLY_BY_DEFAULT = frozenset({"gemma3", "gemma3_text", "llama4", "llama4_tex
 """Models that SGLang 0.5.23 serves without images unless --enable-multimodal is given (configs/model_config.py, mm_disabled_models)."""
 
 _IMAGES_WITH_PREFILL_GRAPHS = ("qwen3_5", "kimi_k2", "deepseek_v3", "minimax")
-"""Beginnings of the types (of the text model) whose prefill SGLang 0.5.23 captures although they take images
+"""Prefixes of the model types (of the text model) whose prefills SGLang 0.5.23 captures although they take images
 (configs/model_config.py, multimodal_breakable_cuda_graph_supported_model_archs)."""
 
 
 _WITHOUT_PREFILL_GRAPHS = ("deepseek_v4", "deepseek_ref", "kimi_linear", "kimi_k3")
-"""Beginnings of the types whose prefill SGLang 0.5.23 does not capture: DeepSeek-V4, and layers of Kimi's delta attention
+"""Prefixes of the model types whose prefills SGLang 0.5.23 does not capture: DeepSeek-V4, and models with Kimi's delta attention
 (arg_groups/cuda_graph_hook.py)."""
 
 _MANY_GPUS = 4
-"""GPUs of a copy from which SGLang captures larger decode batches."""
+"""Minimum number of GPUs of a copy for which SGLang captures larger decode batches."""
 
 _LARGEST_GRAPH = 512
-"""Requests of the largest decode batch that SGLang captures."""
+"""Size of the largest decode batch that SGLang captures."""
 
 
 def _capacity(model: ModelArchitecture, gpu: Gpu, split: Parallelism, engine: EngineOptions) -> tuple[int, int]:
@@ -189,7 +189,7 @@ def _capacity(model: ModelArchitecture, gpu: Gpu, split: Parallelism, engine: En
 
 
 def prefill_chunk(model: ModelArchitecture, gpu: Gpu, split: Parallelism, options: EngineOptions) -> int:
-    """Return the most prompt tokens that SGLang prefills in one step."""
+    """Return the maximum number of prompt tokens that SGLang prefills in one step."""
     chunk, _ = _capacity(model, gpu, split, options)
     return chunk if chunk > 0 else options.max_prefill_tokens or MAX_PREFILL_TOKENS
 
@@ -201,7 +201,7 @@ def _widens_graphs(model: ModelArchitecture, gpu: Gpu, engine: EngineOptions) ->
 
 
 def _graphs(model: ModelArchitecture, split: Parallelism, engine: EngineOptions, *, chunk: int, batch: int) -> float:
-    """Return MiB kept for CUDA graphs and the padding of DP attention."""
+    """Return the MiB reserved for CUDA graphs and the padding of DP attention."""
     reserved = 2.0 * batch if engine.decode_graphs else 0.0
     if split.attention_dp > 1:
         large = 300
@@ -221,6 +221,6 @@ def _captured_prefills(longest: int) -> int:
 
 
 def _vision_factor(vision: VisionTower) -> float:
-    """Return the factor for what encoding images takes: more layers and width than CLIP's leave less."""
+    """Return the factor that accounts for image encoding: encoders with more layers or width than CLIP leave less memory."""
     complexity = vision.layers * vision.hidden_size**2 / (24 * 1024**2)
     return 0.95 * max(0.8, min(1.05, 1.0 - 0.1 * (complexity - 1.0)))

@@ -1,13 +1,14 @@
-"""Turns counts of work into milliseconds: a roofline with fitted efficiencies, all rows at once.
+"""Converts counts of work to milliseconds: a roofline with fitted efficiencies, vectorized over all rows.
 
 One decoding step is the sum of reading and multiplying dense weights, expert weights and the cache (each the smooth
 maximum of its memory and its compute time), a launch cost per layer and exchanges between GPUs; the host prepares the next
-step meanwhile (the engines' overlap schedulers), so only the longer of the two counts. While a request decodes, the prompts of the others are prefilled between its steps: that share is added to the time per token.
+step meanwhile (the engines' overlap schedulers), so only the longer of the two counts. While a request decodes, the prompts of other
+requests are prefilled between its steps: that share is added to the time per token.
 The time to the first token is the request's own prefill, a launch cost per layer and the wait behind other prompts in a
 closed loop.
 
 Every efficiency is `exp` of a sum of fitted coefficients: one for the term, and small ones for the GPU generation, the
-engine, the weights' format and a few shapes. None of them knows a model, a row or a source. The fit and its
+engine, the weights' format and a few shapes. None of them is specific to a model, a row or a source. The fit and its
 cross-validation are in `benchmarks/planner`.
 """
 
@@ -28,12 +29,12 @@ Column: TypeAlias = NDArray[np.float64]
 Columns: TypeAlias = "Mapping[str, Column]"
 
 MOST_WAITED = 0.55
-"""Most of the time of others' prompts that a request waits for before its own first token; the rest lies between its tokens. Where all
-requests move in step, half of them is before it on average."""
+"""Maximum share of the time of other requests' prompts that a request waits for before its first token; the rest lies between its tokens.
+If all requests move in step, half of the prompts precede it on average."""
 _WAITED = {"lockstep": 0.5, "independent": 0.05}
-"""The same where it is known how requests come: half of all prompts in step, and next to none where lengths vary (the first wave alone)."""
+"""The same for known arrival patterns: half of all prompts in step, and almost none if lengths vary (only in the first wave)."""
 _MOVED_MOST = 0.7
-"""Most of a time to the first token that is taken for the wait behind others."""
+"""Maximum share of the time to the first token that is attributed to waiting behind other requests."""
 
 _SHARPNESS = 3.0
 """Exponent of the smooth maximum of memory time and compute time: 2 overlaps too little, infinity is the plain roofline."""
@@ -41,7 +42,7 @@ _SHARPNESS = 3.0
 
 @dataclass(frozen=True, kw_only=True)
 class Prior:
-    """What a coefficient is before any measurement: the logarithm of a factor, and how far it may plausibly be off."""
+    """Prior of a coefficient: the logarithm of a factor, and its plausible deviation."""
 
     mean: float
     deviation: float
@@ -50,8 +51,8 @@ class Prior:
 def priors() -> dict[str, Prior]:
     """Return every coefficient with its prior; the names are those of `coefficients.json`.
 
-    The deviations were chosen by leaving out whole model and GPU combinations: efficiencies carry over between engines
-    and formats almost unchanged, launch costs do not.
+    The deviations were chosen by cross-validation that leaves out whole model and GPU combinations: efficiencies carry over between
+    engines and formats almost unchanged, launch costs do not.
     """
     table: dict[str, Prior] = {}
 
@@ -79,7 +80,8 @@ _WAVE = (
     ("wave:vllm", 0.0, 4.0),
     ("wave:trtllm", 0.0, 4.0),
 )
-"""Of the share of others' prompts that is waited for before the first token, as a logistic function; no logarithms of factors."""
+"""Coefficients of the share of other requests' prompts that a request waits for before its first token. They are arguments of a logistic
+function, not logarithms of factors."""
 
 
 _TERMS = (
@@ -177,7 +179,7 @@ def times_ms(coefficients: Mapping[str, float], rows: Columns) -> tuple[Column, 
 
 
 def as_unknown(rows: Columns) -> dict[str, Column]:
-    """Return the columns as if nobody knew how requests come: most measurements do not say it, and times are fitted so.
+    """Return the columns with unknown arrival patterns: most measurements do not state the pattern, so times are fitted without it.
 
     Args:
         rows: Columns of `features.Features`.
@@ -188,14 +190,14 @@ def as_unknown(rows: Columns) -> dict[str, Column]:
 def moved_by_arrivals(
     coefficients: Mapping[str, float], rows: Columns, *, tpot: Column, ttft: Column
 ) -> tuple[Column, Column]:
-    """Return time per output token and time to first token where it is known how requests come.
+    """Return time per output token and time to first token for a known arrival pattern.
 
-    What is known of it moves time from one to the other, and leaves their sum over a request.
+    The pattern moves time from one to the other and leaves their sum over a request unchanged.
 
     Args:
         coefficients: By name, as in `priors`.
         rows: Columns of `features.Features`.
-        tpot: Time per output token as `as_unknown` columns have it, corrected or not, milliseconds.
+        tpot: Time per output token for the columns of `as_unknown`, corrected or not, milliseconds.
         ttft: Time to first token, the same.
     """
     unknown, known = (times_ms(coefficients, columns)[0] for columns in (as_unknown(rows), rows))
@@ -204,15 +206,15 @@ def moved_by_arrivals(
 
 
 def waited_share(coefficients: Mapping[str, float], rows: Columns, *, step: Column, mixed: Column) -> Column:
-    """Return the share of others' prompts that a request waits for before its first token; the rest lies between its tokens.
+    """Return the share of other requests' prompts that a request waits for before its first token; the rest lies between its tokens.
 
-    In a closed loop each prompt is computed once while a request is served, so what is waited for before is not waited for after.
+    In a closed loop each prompt is computed once while a request is served, so a prompt waited for before the first token causes no wait after it.
 
     Args:
         coefficients: By name, as in `priors`.
         rows: Columns of `features.Features`.
         step: One decoding step, milliseconds.
-        mixed: Prompts of others per step, milliseconds.
+        mixed: Prompts of other requests per step, milliseconds.
     """
     wave = coefficients["wave"] + coefficients["wave:load"] * np.log(np.maximum(mixed / step, 1e-6))
     wave = wave + coefficients["wave:short"] * np.log(512.0 / rows["osl"])
@@ -245,7 +247,7 @@ def step_parts_ms(coefficients: Mapping[str, float], rows: Columns) -> tuple[Col
     )
     prompts_per_step = np.minimum((rows["running"] - 1) / rows["osl"], rows["mixed_tokens"] / rows["isl"])
     work = prompts_per_step * factor["mixed_share"] * prompt
-    # assumed: SGLang stops decoding for prompts and launches their kernels one by one; the others mix them into the step
+    # assumed: SGLang interrupts decoding for prompts and launches their kernels one by one; the other engines mix them into the step
     launches = rows["sglang"] * (rows["layers"] + rows["expert_layers"]) * factor["mixed_layer_ms"]
     # prompts that arrive while others are computed are launched together, up to a chunk; a longer one takes several launches
     passes = np.maximum(step / (step + work), rows["isl"] / rows["mixed_tokens"])
@@ -253,9 +255,9 @@ def step_parts_ms(coefficients: Mapping[str, float], rows: Columns) -> tuple[Col
 
 
 def work_parts_ms(coefficients: Mapping[str, float], rows: Columns) -> tuple[Column, Column]:
-    """Return one decoding step and what the prompts of all running requests take per step, in milliseconds.
+    """Return one decoding step and the time of the prompts of all running requests per step, in milliseconds.
 
-    `step_parts_ms` has the prompts of the others, which a request waits for; the GPUs compute its own as well.
+    `step_parts_ms` counts only the prompts of other requests, which a request waits for; the GPUs also compute its own prompt.
     """
     step, _ = step_parts_ms(coefficients, rows)
     _, prompts = step_parts_ms(coefficients, {**rows, "running": rows["running"] + 1})
@@ -263,7 +265,7 @@ def work_parts_ms(coefficients: Mapping[str, float], rows: Columns) -> tuple[Col
 
 
 def smooth_max(first: Column, second: Column) -> Column:
-    """Return a smooth maximum: the larger one where they differ, 26% above where they are equal."""
+    """Return a smooth maximum: close to the larger value if they differ much, 26% above them if they are equal."""
     total: Column = (first**_SHARPNESS + second**_SHARPNESS) ** (1 / _SHARPNESS)
     return total
 

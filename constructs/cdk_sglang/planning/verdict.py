@@ -1,6 +1,6 @@
-"""Whether a component can run on an instance type: its context, its split over GPUs, and its memory.
+"""Checks whether a component can run on an instance type: its context, its split over GPUs, and its memory.
 
-The one place where that is decided: the plan of a fleet, and the library for each component that is added to an endpoint, ask it.
+This is the only place that decides it; both the plan of a fleet and the library, for each component added to an endpoint, use it.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ def component_problems(
     region: str,
     prices: PriceTable | None = None,
 ) -> list[Problem]:
-    """Return why a component cannot run on some of the instance types that its copies may land on; empty when it can.
+    """Return why a component cannot run on some of the instance types that its copies may be placed on; empty if it can.
 
     Args:
         component: The component.
-        instances: The types.
-        path: Of the component, for messages.
-        region: Whose prices decide the advice.
-        prices: Prices to use instead of the package's.
+        instances: The instance types.
+        path: Path of the component, for messages.
+        region: AWS Region whose prices the advice uses.
+        prices: Prices that take precedence over the package's.
     """
     problems = context_problems(component, path=path)
     for instance in instances:
         problems += instance_problems(component, instance, path=path, region=region, prices=prices)
-    return list(dict.fromkeys(problems))  # what is not about GPUs is the same on each type
+    return list(dict.fromkeys(problems))  # problems that do not concern GPUs are the same on each type
 
 
 def context_problems(component: ComponentRequest, *, path: str) -> list[Problem]:
-    """Return why a context length is beyond the model; empty when it is not, or when the model states no limit."""
+    """Return why a context length is beyond the model's limit; empty if it is not, or if the model states no limit."""
     limit = component.facts.architecture.max_position_embeddings
     if component.context_length is None or not limit or component.context_length <= limit:
         return []
@@ -70,10 +70,10 @@ def instance_problems(
 
     Args:
         component: The component.
-        instance: The type.
-        path: Of the component, for messages.
-        region: Whose prices decide the advice.
-        prices: Prices to use instead of the package's.
+        instance: The instance type.
+        path: Path of the component, for messages.
+        region: AWS Region whose prices the advice uses.
+        prices: Prices that take precedence over the package's.
     """
     model = component.facts.architecture
     split = split_on(component, instance)
@@ -94,11 +94,11 @@ def instance_problems(
             Problem(f"{path}.model", f"{component.facts.id}: {component.facts.note or 'the KV cache is not known'}"),
         ]
     context = context_of(component)
-    context = min(context, model.max_position_embeddings or context)  # what is beyond the model is a problem of its own
+    context = min(context, model.max_position_embeddings or context)  # beyond the model's limit: reported separately
     memory = memory_of(component, instance.gpu, split)
     short = missing_gib(memory, context)
     pool = component.engine.max_total_tokens
-    has_context_length = component.context_length is not None  # then the rules of the options compare both
+    has_context_length = component.context_length is not None  # the rules of the options then compare both
     if short <= 0 and not has_context_length and pool is not None and pool < context:
         text = f"{pool} tokens hold no request of context_length {context}; raise it, leave it out, or set context_length: {pool}"
         problems.append(Problem(f"{path}.server.max_total_tokens", text))
@@ -128,5 +128,5 @@ def instance_problems(
 
 
 def missing_gib(memory: MemoryPlan, context: float) -> float:
-    """Return the GiB per GPU that weights and one request of `context` tokens lack; 0 when both fit."""
+    """Return the GiB missing per GPU for the weights and one request of `context` tokens; 0 if both fit."""
     return max(0.0, memory.shortfall_gib(context), -memory.cache_gib)

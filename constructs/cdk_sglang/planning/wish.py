@@ -1,4 +1,4 @@
-"""What a person knows of a model and its callers."""
+"""Requirements of a proposal: a model and its expected load."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What a person knows of a model and its callers.
+    """A model, its expected load and the limits that a proposed fleet must meet.
 
     Args:
         facts: The model.
         requests_per_second: Requests that arrive per second in the busiest hour.
         input_tokens: Mean tokens of a prompt.
         output_tokens: Mean tokens of an answer.
-        context_length: Longest request, answer included, in tokens.
-        ttft_ms: Longest mean time to the first token, in milliseconds; any by default.
-        tpot_ms: Longest mean time per further token, in milliseconds; any by default.
-        budget_usd_per_hour: Most that the busiest hour may cost; no limit by default.
-        region: Region of the prices.
-        prices: The user's prices, which win over the package's.
+        context_length: Longest request, including the answer, in tokens.
+        ttft_ms: Maximum mean time to the first token, in milliseconds; no limit by default.
+        tpot_ms: Maximum mean time per further token, in milliseconds; no limit by default.
+        budget_usd_per_hour: Maximum cost of the busiest hour in US dollars; no limit by default.
+        region: AWS Region of the prices.
+        prices: The user's prices, which take precedence over the package's.
         instance: The only instance type to propose; every one by default.
-        instances_max: Most instances; no limit by default.
+        instances_max: Maximum number of instances; no limit by default.
         lora_slots: LoRA adapters in one running batch; none by default.
-        lora_rank: Their rank.
+        lora_rank: Maximum rank of the adapters.
     """
 
     facts: ModelFacts
@@ -52,7 +52,7 @@ class Wish:
 
     @property
     def component(self) -> ComponentRequest:
-        """The component that the planner is asked about."""
+        """The component request for the planner."""
         generates = TASK_SHAPES[made_for(self.facts)].generates
         return ComponentRequest(
             name=self.facts.id.rsplit("/", maxsplit=1)[-1],

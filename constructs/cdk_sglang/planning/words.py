@@ -1,4 +1,4 @@
-"""The plan of a component's memory in one line: why it fits or not, what limits its requests, and which figures are assumptions."""
+"""Describes a component's memory plan in one line: why it fits or not, what limits its requests, and which figures are assumptions."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.parallel import Parallelism
 
 NO_DECODING: Final = "answers with one forward pass over a prompt and generates no tokens: TTFT is the whole answer's time, and there is no time per token"
-"""What a plan says of a component that generates no tokens."""
+"""Note of a plan on a component that generates no tokens."""
 
 
 def memory_line(
     component: ComponentRequest, instance: GpuInstance, split: Parallelism, memory: MemoryPlan, context: int
 ) -> str:
-    """Return the line.
+    """Return the memory plan of a component in one line.
 
     Args:
         component: The component.
         instance: Instance type.
-        split: How a copy is spread.
-        memory: Memory of its fullest GPU.
-        context: Longest request planned for.
+        split: How a copy is spread over GPUs.
+        memory: Memory plan of its fullest GPU.
+        context: Tokens of the longest request that the plan provides for.
     """
     where = f"{split.gpus} x {instance.gpu.product} of {instance.name}"
     if not component.facts.architecture.kv_known:
@@ -47,7 +47,7 @@ def memory_line(
 
 
 def _limit(component: ComponentRequest, split: Parallelism, memory: MemoryPlan, length: float) -> str:
-    """Return how many requests are served at once, and what limits them."""
+    """Return in words how many requests are served at once, and what limits them."""
     served = memory.requests(length)
     at_once = f"{served * split.groups:,} at once, limited by"
     if memory.running_limit is None or served < memory.running_limit:
@@ -60,7 +60,7 @@ def _limit(component: ComponentRequest, split: Parallelism, memory: MemoryPlan, 
 
 
 def _assumptions(component: ComponentRequest, instance: GpuInstance, split: Parallelism) -> list[str]:
-    """Return the figures that rest on no rule of the engine and on nothing specified."""
+    """Return the figures that neither a rule of the engine nor the specification determines."""
     links = split.tensor > 1 and instance.gpu.nvlink_gb_s is not None
     beside = "communication and " if links else "start-up and " if split.tensor == 1 else ""
     found = [f"GPU memory taken by {beside}loading"]

@@ -1,6 +1,6 @@
-"""What a GPU has to do for one decoding step and for one prompt: bytes, operations and messages.
+"""Work of a GPU for one decode step and for one prompt: bytes, operations and messages.
 
-Pure counting: no efficiency, no engine. `timing` turns these counts into milliseconds.
+These are pure counts, independent of efficiency and engine. `timing` converts them to milliseconds.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """Counts per GPU for `tokens` tokens that pass through the model together.
+    """Counts per GPU for tokens that pass through the model together.
 
     Args:
-        dense_bytes: Weights of attention, MLPs and the output projection that are read.
-        expert_bytes: Weights of the experts that the tokens choose.
-        kv_bytes: Cached keys, values and recurrent state that are read.
+        dense_bytes: Bytes read of the weights of attention, MLPs and the output projection.
+        expert_bytes: Bytes read of the weights of the experts that the tokens are routed to.
+        kv_bytes: Bytes read of cached keys, values and recurrent state.
         dense_tflop: Operations of attention projections, MLPs and the output projection, 10^12.
         expert_tflop: Operations of experts.
         attention_tflop: Operations of attention itself.
         message_gb: Bytes of activations that each exchange between GPUs moves, summed over exchanges, 10^9.
-        messages: Exchanges between GPUs.
+        messages: Number of exchanges between GPUs.
     """
 
     dense_bytes: float
@@ -44,7 +44,7 @@ class Work:
 def decode_work(
     model: ModelArchitecture, split: Parallelism, *, requests: float, context: float, kv_dtype: str
 ) -> Work:
-    """Return the work of one step that makes one token for each of `requests` requests of `context` tokens."""
+    """Return the work of one step that generates one token for each of `requests` requests of `context` tokens."""
     own = max(1.0, requests / split.attention_dp)
     counts = _common(model, split, tokens=requests, own_tokens=own, head_tokens=own)
     kv = kv_bytes_per_token(model, split, kv_dtype)

@@ -1,1 +1,1 @@
-"""One component: what its specification works out to on the instance types of its endpoint."""
+"""Resolves the specification of one component on the instance types of its endpoint."""

@@ -1,4 +1,4 @@
-"""Room for the two copies on which a draft is measured. Loaded with the first component that has a draft."""
+"""Checks that there is room for the two copies on which a draft is measured. Imported only if a component has a draft."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.layouts import CopyNeeds
 
 CANARIES: Final = 2
-"""Copies that the measurement needs beside those that serve: one with the draft and one without."""
+"""Copies that the measurement needs in addition to those that serve: one with the draft and one without."""
 
 
 def canary_problems(path: str, component: ResolvedComponent, needs: Iterable[CopyNeeds]) -> list[Problem]:
-    """Say that the endpoint cannot hold the two copies that are measured, and no second endpoint is allowed.
+    """Return a problem if the endpoint has no room for the two measured copies and no second endpoint is allowed.
 
     Args:
         path: Path of the component.
         component: The component, which has `speculative`.
-        needs: What the copies of all components of its endpoint take, this one's among them.
+        needs: What the copies of all components of its endpoint take, including this one's.
     """
     speculative = component.component.speculative
     if speculative is None or speculative.gate.second_endpoint:

@@ -1,4 +1,4 @@
-"""Whether the mean request of the planned load is within the context that SGLang serves."""
+"""Checks that the mean request of the planned load is within the context that SGLang serves."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def context_problems(path: str, component: Component, task: Task, *, facts: ModelFacts | None) -> Iterator[Problem]:
-    """Yield that the specified load is longer than the context, which SGLang refuses with status 400 (managers/tokenizer_manager.py).
+    """Yield a problem if requests of the specified load are longer than the context, which SGLang refuses with status 400 (managers/tokenizer_manager.py).
 
     Args:
         path: Path of the component.
         component: The component.
         task: Its task.
-        facts: What is known of its model; None if nothing.
+        facts: Facts of its model; None if unknown.
     """
     if facts is None or "load" not in component.model_fields_set or component.server.get("allow_auto_truncate"):
         return

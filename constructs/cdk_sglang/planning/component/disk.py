@@ -1,4 +1,4 @@
-"""Whether the files of a model and of its KV cache fit on the NVMe of an instance."""
+"""Checks that the files of a model and of its KV cache fit on the NVMe of an instance."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _GB: Final = 10**9
 
 
 def disk_problems(path: str, component: Component, variants: Sequence[ModelVariant], *, copies: int) -> list[Problem]:
-    """Say on which types the model's files, and those of the cache, do not fit on the instance's NVMe.
+    """Return the instance types on whose NVMe the files of the model and the cache do not fit.
 
-    Counted are the copies of this component that an instance can hold, which share the model's files. Types without NVMe have a volume
-    of unknown size: nothing is said of them.
+    This counts as many copies of the component as an instance can hold; they share the model's files. Types without NVMe have a volume
+    of unknown size and are not checked.
 
     Args:
         path: Path of the component.
         component: The component.
         variants: Its options on the endpoint's types.
-        copies: Most copies there can be.
+        copies: Maximum number of copies.
     """
     weights_gb = (component.model.weights_bytes or 0) / _GB
     problems = []

@@ -1,4 +1,4 @@
-"""How a component drafts, from its settings: what the planner counts of a draft before one has been trained or measured."""
+"""Derives how a component drafts from its settings, so that the planner can count a draft before it is trained or measured."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def speculation_of(server: SglangOptions, facts: ModelFacts) -> Speculation | None:
-    """Return how SGLang's own options draft; None where they do not, or with a whole model as draft, which nobody has described.
+    """Return how SGLang's own options draft; None if they do not, or if the draft is a separate model, whose architecture is unknown.
 
     Args:
         server: SGLang's options.
@@ -30,11 +30,11 @@ def speculation_of(server: SglangOptions, facts: ModelFacts) -> Speculation | No
 
 
 def gated_speculation(speculative: Speculative, draft: ModelFacts | None = None) -> Speculation:
-    """Return how a component drafts once its gate has let a draft pass.
+    """Return how a component drafts after its gate has accepted a draft.
 
     Args:
         speculative: The settings.
-        draft: What is known of a draft that was trained elsewhere; a head of the target's shape by default.
+        draft: Facts of a draft that was trained elsewhere; by default a head of the target's shape.
     """
     tokens = getattr(speculative.gate, "num_draft_tokens", None)
     steps = getattr(speculative.gate, "num_steps", None)
@@ -56,11 +56,11 @@ def gated_speculation(speculative: Speculative, draft: ModelFacts | None = None)
 
 
 def with_promise(speculation: Speculation | None, slo: Slo | None) -> Speculation | None:
-    """Return a speculation with the accept length that the objectives promise, such as that of the promoted draft.
+    """Return the speculation with the accept length that the objectives state, for example that of the promoted draft.
 
     Args:
         speculation: How a component drafts; None without a draft.
-        slo: Its objectives.
+        slo: Its objectives; None without any.
     """
     if speculation is None or slo is None or slo.accept_length is None:
         return speculation

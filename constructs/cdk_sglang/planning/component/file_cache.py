@@ -1,7 +1,7 @@
-"""The KV cache's tier in files (HiCache's `file` backend), held with the weights to the NVMe of the instance.
+"""The KV cache's tier in files (HiCache's `file` backend), checked with the weights against the NVMe of the instance.
 
-SGLang writes to /tmp/hicache of the container unless told otherwise. That SageMaker has it, as /opt/ml/model, on the instance's NVMe
-is an assumption: no page says where a container's own file system is.
+SGLang writes to /tmp/hicache in the container by default. That SageMaker places it on the instance's NVMe, like /opt/ml/model,
+is an assumption: no page documents where a container's own file system is.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _VARIABLES: Final = {
     "max_size": "SGLANG_HICACHE_FILE_BACKEND_MAX_SIZE",
     "min_free_space": "SGLANG_HICACHE_FILE_BACKEND_MIN_FREE_SPACE",
 }
-"""What bounds the files, and the variable that counts where the setting is absent (SGLang 0.5.23,
-srt/mem_cache/storage/file/lru_file_evictor.py). Each process that writes has bounds of its own."""
+"""Settings that limit the files, and the variable that applies if the setting is absent (SGLang 0.5.23,
+srt/mem_cache/storage/file/lru_file_evictor.py). The limits apply to each writing process separately."""
 
 _UNITS: Final = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BINARY_UNITS: Final = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
@@ -34,13 +34,13 @@ _SIZE: Final = re.compile(r"(?P<number>\d+)(?P<fraction>\.\d+)?(?P<unit>Ki|Mi|Gi
 
 @dataclass(frozen=True, kw_only=True)
 class FileCache:
-    """Bounds of the files that one copy writes.
+    """Limits on the files that one copy writes.
 
     Args:
-        writers: Processes that write, each with files of its own.
-        max_bytes: Most that each writes; 0 if unbounded.
-        min_free_bytes: What each leaves free on the disk; 0 if unbounded.
-        known: Whether the bounds are known at synth.
+        writers: Number of writing processes, each with its own files.
+        max_bytes: Maximum bytes per process; 0 if unbounded.
+        min_free_bytes: Bytes that each process leaves free on the disk; 0 if unbounded.
+        known: Whether the limits are known at synth.
     """
 
     writers: int
@@ -50,21 +50,21 @@ class FileCache:
 
     @property
     def is_bounded(self) -> bool:
-        """Whether anything keeps it from filling the disk."""
+        """Whether a limit prevents it from filling the disk."""
         return not self.known or self.max_bytes > 0 or self.min_free_bytes > 0
 
     @property
     def copy_gb(self) -> float | None:
-        """Most that a copy writes, GB; None where only the disk ends it."""
+        """Maximum size of a copy's files, GB; None if only the disk limits it."""
         return self.writers * self.max_bytes / _GB if self.max_bytes else None
 
 
 def file_cache(server: SglangOptions, *, facts: ModelFacts | None, added: Mapping[str, str]) -> FileCache | None:
-    """Return the bounds of the files; None where the cache has none.
+    """Return the limits on the cache's files; None if the cache has no files.
 
     Args:
         server: SGLang's options.
-        facts: The model, where the catalogue knows it: of latent attention, one process of a group writes for all.
+        facts: Facts of the model, if known: with latent attention, one process of a group writes for all.
         added: Further environment variables of the container.
     """
     if server.hicache is None or server.hicache.storage_backend != "file":
@@ -80,10 +80,10 @@ def file_cache(server: SglangOptions, *, facts: ModelFacts | None, added: Mappin
 
 
 def file_cache_problems(path: str, server: SglangOptions, added: Mapping[str, str]) -> list[Problem]:
-    """Say which bounds SGLang would not understand: it says so in its log, and keeps none.
+    """Return the limits that SGLang would not understand: it only logs this and then applies no limit.
 
     Args:
-        path: Of the component's server options.
+        path: Path of the component's server options.
         server: SGLang's options.
         added: Further environment variables of the container.
     """
@@ -101,14 +101,14 @@ def file_cache_problems(path: str, server: SglangOptions, added: Mapping[str, st
 
 
 def _bound(server: SglangOptions, name: str, added: Mapping[str, str]) -> Any:
-    """Return a bound as written; the setting counts before the variable."""
+    """Return a limit as written; the setting takes precedence over the variable."""
     assert server.hicache is not None
     value = (server.hicache.storage_extra_config or {}).get(name)
     return added.get(_VARIABLES[name]) if value is None else value
 
 
 def _bytes_of(value: Any) -> float | None:
-    """Return a size as SGLang 0.5.23 reads it (utils/common.py, human_readable_int); None for what it does not understand."""
+    """Return a size as SGLang 0.5.23 reads it (utils/common.py, human_readable_int); None if it does not understand it."""
     if value is None:
         return 0
     if isinstance(value, int | float):

@@ -1,4 +1,4 @@
-"""The KV cache's tier in host memory (HiCache), held to what a copy reserves of its host."""
+"""The KV cache's tier in host memory (HiCache), limited to the memory that a copy reserves on its host."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cdk_sglang.errors import Problem
 from cdk_sglang.tokens import is_token
 
 _SHARE: Final = 0.8
-"""Of a copy's memory that adapters leave: SGLang's own default (--hicache-host-memory-fraction, 0.5.23), which it takes of the whole host."""
+"""Share of the copy's memory that adapters leave: SGLang's own default (--hicache-host-memory-fraction, 0.5.23), which it applies to the whole host."""
 
 _GB: Final = 10**9
 _MIB: Final = 2**20
@@ -18,14 +18,14 @@ _GIB: Final = 2**30
 
 
 def sized_for_host(server: SglangOptions, memory_mib: int, *, adapters_gib: float = 0.0) -> SglangOptions:
-    """Return the options with the host tier's size, where they switch it on and leave its size open.
+    """Return the options with a size for the host tier, if they switch it on without a size.
 
-    SGLang measures the whole host, which the copies on an instance share: each would take most of it.
+    SGLang measures the memory of the whole host, which the copies on an instance share: each copy would take most of it.
 
     Args:
         server: SGLang's options.
         memory_mib: Host memory that a copy reserves.
-        adapters_gib: Of that, what LoRA adapters take.
+        adapters_gib: Part of it that LoRA adapters take.
     """
     hicache = server.hicache
     is_sized = hicache is None or any((hicache.ratio, hicache.size_gb, hicache.host_memory_fraction))
@@ -38,13 +38,13 @@ def sized_for_host(server: SglangOptions, memory_mib: int, *, adapters_gib: floa
 def host_cache_problems(
     path: str, server: SglangOptions, memory_mib: int, *, adapters_gib: float = 0.0
 ) -> list[Problem]:
-    """Say that the host tier is larger than what a copy reserves of its host.
+    """Return a problem if the host tier is larger than the copy's reservation.
 
     Args:
-        path: Where the options stand.
+        path: Path of the options.
         server: SGLang's options.
         memory_mib: Host memory that a copy reserves.
-        adapters_gib: Of that, what LoRA adapters take.
+        adapters_gib: Part of it that LoRA adapters take.
     """
     hicache = server.hicache
     if hicache is None or is_token(memory_mib):

@@ -1,4 +1,4 @@
-"""Host memory of a copy: adapters, the KV cache's tier and the buffers that weights are read into, held to what the copy reserves."""
+"""Host memory of a copy: adapters, the KV cache's tier and the buffers for reading weights, checked against the copy's reservation."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ _MIB_PER_GIB: Final = 1024
 _GB: Final = 10**9
 
 DEFAULT_LORA_SLOTS: Final = 8
-"""SGLang's --max-loras-per-batch when absent (0.5.23); it takes no smaller --max-loaded-loras."""
+"""SGLang's default for --max-loras-per-batch (0.5.23), which is also the minimum for --max-loaded-loras."""
 
 _STREAMER: Final = "runai_streamer"
 _STREAMER_LIMIT_VARIABLE: Final = "RUNAI_STREAMER_MEMORY_LIMIT"
 _STREAMER_LIMIT_BYTES: Final = 40 * _GB
-"""Of its buffer when nobody sets one. An assumption: 40 GB is what users report of the versions SGLang takes (0.15.7 and later); up to
+"""Default size of its buffer. An assumption: users report 40 GB for the versions that SGLang uses (0.15.7 and later); up to
 commit 0bf29a0 its source has no limit (github.com/run-ai/runai-model-streamer, file_streamer/requests_iterator.py, read 2026-11)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HostNeeds:
-    """What each GPU's process keeps in host memory besides the cache's tier; a copy has a process for each of its GPUs.
+    """Host memory of each GPU's process in addition to the cache's tier; a copy has one process per GPU.
 
     Args:
-        adapters: Adapters that SGLang keeps; 0 without adapters, and where nothing bounds them.
-        adapter_gib: One adapter of the largest kind that the options let in; 0 where the model is not known.
-        loading_gib: Buffer while weights are read; 0 where files are mapped into memory, or nobody knows their size.
+        adapters: Number of adapters that SGLang keeps; 0 without adapters, or if their number is unbounded.
+        adapter_gib: GiB of one adapter of the largest size that the options allow; 0 if the model is unknown.
+        loading_gib: GiB of the buffer for reading weights; 0 if files are mapped into memory or their size is unknown.
     """
 
     adapters: int = 0
@@ -52,19 +52,19 @@ class HostNeeds:
 
     @property
     def adapters_gib(self) -> float:
-        """All adapters of one process."""
+        """GiB of all adapters of one process."""
         return self.adapters * self.adapter_gib
 
 
 def host_needs(
     server: SglangOptions, *, facts: ModelFacts | None, weights_bytes: float | None, added: Mapping[str, str]
 ) -> HostNeeds:
-    """Return what the options take of host memory.
+    """Return the host memory that the options need.
 
     Args:
         server: SGLang's options.
-        facts: The model, where the catalogue knows it.
-        weights_bytes: Size of its files in bytes; that of its facts if None.
+        facts: Facts of the model; None if unknown.
+        weights_bytes: Size of its files in bytes; derived from its facts if None.
         added: Further environment variables of the container.
     """
     if weights_bytes is None and facts is not None:
@@ -79,12 +79,12 @@ def host_needs(
 
 
 def adapter_gib(server: SglangOptions, facts: ModelFacts | None, config: AdapterConfig | None) -> float | None:
-    """Return GiB that one adapter takes in each GPU's process; None if unknown.
+    """Return the GiB that one adapter takes in each GPU's process; None if unknown.
 
     Args:
-        server: SGLang's options, which say what adapters may be.
+        server: SGLang's options, which limit the rank and modules of adapters.
         facts: The model.
-        config: The adapter's own rank and modules; the largest that the options let in when None.
+        config: Rank and modules of the adapter; if None, the largest that the options allow.
     """
     lora = server.lora
     if lora is None or facts is None or not facts.described:
@@ -97,19 +97,19 @@ def adapter_gib(server: SglangOptions, facts: ModelFacts | None, config: Adapter
 
 
 def least_memory_mib(instances: Iterable[GpuInstance], resources: HostResources | None, *, gpus: int) -> int:
-    """Return the host memory in MiB of a copy with `gpus` GPUs on the type that has least; the reservation itself if it is specified."""
+    """Return the host memory in MiB of a copy with `gpus` GPUs on the type with the least memory; the reservation itself if specified."""
     if resources is not None:
         return resources.memory_mib
     return min(HostResources.share_of(instance, gpus=gpus).memory_mib for instance in instances)
 
 
 def host_memory_problems(path: str, server: SglangOptions, needs: HostNeeds, memory_mib: int) -> list[Problem]:
-    """Say what does not fit into the host memory that a copy reserves.
+    """Return what does not fit into the host memory that a copy reserves.
 
     Args:
-        path: Of the component's server options.
+        path: Path of the component's server options.
         server: SGLang's options, with the size of the cache's tier.
-        needs: What else its processes keep.
+        needs: Other host memory of its processes.
         memory_mib: Host memory that a copy reserves.
     """
     if is_token(memory_mib):
@@ -138,13 +138,13 @@ def host_memory_problems(path: str, server: SglangOptions, needs: HostNeeds, mem
 def known_adapters_problems(
     path: str, server: SglangOptions, *, adapters: int, adapters_gib: float, memory_mib: int
 ) -> list[Problem]:
-    """Say that the adapters put on a component, all of which SGLang keeps, do not fit into what a copy reserves.
+    """Return a problem if the adapters of a component, all of which SGLang keeps, do not fit into the copy's reservation.
 
     Args:
-        path: Of the adapter that is one too many.
+        path: Path of the first adapter that does not fit.
         server: SGLang's options, with the size of the cache's tier.
-        adapters: How many there are with it.
-        adapters_gib: What they take in each GPU's process.
+        adapters: Number of adapters, including it.
+        adapters_gib: GiB that they take in each GPU's process.
         memory_mib: Host memory that a copy reserves.
     """
     if is_token(memory_mib):
@@ -167,13 +167,13 @@ def known_adapters_problems(
 
 
 def host_memory(server: SglangOptions, needs: HostNeeds, *, memory_mib: int, instance_gib: float) -> HostMemory:
-    """Return the figures of the plan.
+    """Return a copy's host memory for the plan.
 
     Args:
         server: SGLang's options, with the size of the cache's tier.
         needs: What else its processes keep.
         memory_mib: Host memory that a copy reserves.
-        instance_gib: Host memory of the instance, of which `host_memory_fraction` is a share at most.
+        instance_gib: Host memory of the instance, to which `host_memory_fraction` applies as an upper limit.
     """
     hicache, processes = server.hicache, server.gpus_per_copy
     fraction = None if hicache is None else hicache.host_memory_fraction
@@ -187,11 +187,11 @@ def host_memory(server: SglangOptions, needs: HostNeeds, *, memory_mib: int, ins
 
 
 def planned_host(component: Component, facts: ModelFacts, instance: GpuInstance, *, tp_size: int) -> HostMemory:
-    """Return what a copy takes of an instance's host memory.
+    """Return the host memory that a copy takes of an instance.
 
     Args:
         component: The component.
-        facts: What is known of its model.
+        facts: Facts of its model.
         instance: The instance type.
         tp_size: GPUs of a forward pass on it.
     """
@@ -223,17 +223,17 @@ def _processes(count: int) -> str:
 
 
 def _tier_gib(server: SglangOptions) -> float:
-    """Of each GPU's process; 0 where its size is not said in gigabytes."""
+    """Return the size of the tier of each GPU's process; 0 if it is not specified in gigabytes."""
     size = None if server.hicache is None else server.hicache.size_gb
     return 0.0 if size is None else size * _GB / _GIB
 
 
 def _loading_bytes(server: SglangOptions, weights_bytes: float | None, added: Mapping[str, str]) -> float:
-    """Of each GPU's process: none divides the files with the others (SGLang 0.5.23, RunaiModelStreamerLoader, local paths)."""
+    """Return the buffer of each GPU's process: every process reads all files (SGLang 0.5.23, RunaiModelStreamerLoader, local paths)."""
     if server.load_format != _STREAMER or weights_bytes is None:
         return 0.0
     limit_bytes = (server.model_loader_extra_config or {}).get("memory_limit")
-    if not isinstance(limit_bytes, int):  # what SGLang takes; then the variable counts
+    if not isinstance(limit_bytes, int):  # SGLang then uses the variable
         text = added.get(_STREAMER_LIMIT_VARIABLE, "")
         if is_token(text):
             return 0.0

@@ -1,4 +1,4 @@
-"""What of an endpoint decides how its components run."""
+"""Values of an endpoint that decide how its components run."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Hosting:
-    """An endpoint, as far as its components depend on it.
+    """Values of an endpoint that its components depend on.
 
     Attributes:
-        capacity: Instance types and their bounds.
-        image: What the serving container was built for.
+        capacity: Instance types and their limits.
+        image: Facts of the serving image.
         region: AWS Region; may be a token.
-        nightly_stop: Hours without copies; None for no such hours.
-        rollout: How a new configuration reaches the instances; None for SageMaker's own way.
-        prices: Prices that win over the package's; None for the package's alone.
-        network_isolation: Whether containers have no network.
-        calibration: Measurements of the user's own, which predictions near them follow; None for the package's alone.
+        nightly_stop: Hours without copies; None if there are none.
+        rollout: Strategy for updates of the configuration; None for SageMaker's default.
+        prices: Prices that take precedence over the package's; None for the package's alone.
+        network_isolation: Whether containers have no network access.
+        calibration: The user's own measurements, which correct predictions for similar configurations; None for the package's calibration alone.
     """
 
     capacity: Capacity
@@ -43,10 +43,10 @@ class Hosting:
 
     @property
     def instances(self) -> tuple[GpuInstance, ...]:
-        """Instance types, the most wanted first."""
+        """Instance types, most preferred first."""
         return self.capacity.instances
 
     @property
     def price_region(self) -> str:
-        """Region whose prices order advice; us-east-1 if the Region is known only at deployment."""
+        """Region whose prices rank the advice; us-east-1 if the Region is known only at deployment."""
         return REGION if is_text_token(self.region) else self.region

@@ -1,4 +1,4 @@
-"""Images in a component's requests: the tokens that they add to a prompt, the encoder's work, and what speaks against them."""
+"""Images in a component's requests: the tokens that they add to a prompt, the encoder's work, and problems with serving them."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from cdk_sglang.spec.task import Task
 
 _USUAL_PATCHES: Final = 4
-"""Patches of an encoder to a token, where only the tokens are given: two by two are merged in most models."""
+"""Encoder patches per token if only the tokens are given: most models merge two by two."""
 _BLOCK: Final = 12
-"""Weights of an encoder's block, in squares of its width: four of attention, and an MLP of twice four."""
+"""Weights of an encoder block in units of its width squared: four for attention, and two times four for the MLP."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RequestImages:
-    """What the images of one request add to its prompt.
+    """Tokens and work that the images of one request add.
 
     Attributes:
-        tokens: Tokens of the prompt.
+        tokens: Tokens added to the prompt.
         encoder_tflop: Operations of the encoder, 10^12.
-        note: Where the figures come from; empty without images.
+        note: Origin of the figures; empty without images.
     """
 
     tokens: float = 0.0
@@ -41,7 +41,7 @@ class RequestImages:
 
 
 def images_of(load: Load, facts: ModelFacts) -> RequestImages:
-    """Return what the images of a load add to each prompt; nothing where the model takes none, or nobody knows how many tokens they are.
+    """Return what the images of a load add to each prompt; nothing if the model takes no images or their number of tokens is unknown.
 
     Args:
         load: The load.
@@ -71,7 +71,7 @@ def _size_of(load: Load, facts: ModelFacts) -> ImageSize | None:
 
 
 def _encoder_tflop(model: ModelArchitecture, size: ImageSize) -> float:
-    """Return the operations of one image: blocks for each patch, attention between all of them, and the connector for each token."""
+    """Return the operations for one image: blocks per patch, attention between all patches, and the connector per token."""
     shape = model.images
     layers, width = (0, 0) if shape is None else (shape.layers, shape.width)
     blocks = model.vision_parameters
@@ -96,13 +96,13 @@ def takes_images(facts: ModelFacts, server: SglangOptions) -> bool:
 
 
 def image_problems(path: str, component: Component, task: Task, *, facts: ModelFacts | None) -> Iterator[Problem]:
-    """Yield why images of the planned load cannot be served, or how many tokens they take is not known.
+    """Yield problems if images of the planned load cannot be served, or if their number of tokens is unknown.
 
     Args:
         path: Path of the component.
         component: The component.
         task: Its task.
-        facts: What is known of its model; None if nothing.
+        facts: Facts of its model; None if unknown.
     """
     load, server = component.load, component.server
     if not load.images or facts is None:

@@ -1,4 +1,4 @@
-"""What of a component needs a network that the containers of an isolated endpoint do not have."""
+"""Finds settings of a component that need network access, which containers of an isolated endpoint do not have."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _FETCHED: Final[Mapping[str, str]] = {
     "extra.uno_lora_path": "the adapter",
     "extra.lora_paths": "adapters",
 }
-"""Options that SGLang 0.5.23 takes a folder for, and downloads anything else (srt/utils/hf_transformers, model_loader, lora)."""
+"""Options that take a folder; SGLang 0.5.23 downloads anything else (srt/utils/hf_transformers, model_loader, lora)."""
 _FETCHED_BY_DRAFT: Final = (
     "put its files below the model's prefix, and name the folder in the container, such as /opt/ml/model/draft"
 )
 _STORES: Final = frozenset({"mooncake", "hf3fs", "aibrix", "eic", "simm", "mori", "tensorcast", "seaweedfs"})
-"""Stores of the KV cache on other machines (SGLang 0.5.23, srt/mem_cache/storage); `file`, `shm`, `nixl` and `dynamic` may be in the container."""
+"""KV-cache stores on other machines (SGLang 0.5.23, srt/mem_cache/storage); `file`, `shm`, `nixl` and `dynamic` may be in the container."""
 _LOADED_REMOTELY: Final = frozenset({"remote", "remote_instance"})
 _CONNECTED: Final[Mapping[str, str]] = {
     "encoder_urls": "encoders on other machines",
@@ -50,16 +50,16 @@ _OPEN: Final = "set the endpoint's network_isolation to false, with subnets from
 def isolation_problems(
     path: str, server: SglangOptions, environment: Mapping[str, str], *, network_isolation: bool
 ) -> list[Problem]:
-    """Say what of a component would wait for a network that is not there.
+    """Return the settings of a component that would need network access.
 
     "If you enable network isolation, the containers can't make any outbound network calls"
-    (https://docs.aws.amazon.com/sagemaker/latest/dg/mkt-algo-model-internet-free.html, read 2026-11). Traces are `tracing_problems`'.
+    (https://docs.aws.amazon.com/sagemaker/latest/dg/mkt-algo-model-internet-free.html, read 2026-11). Traces are checked by `tracing_problems`.
 
     Args:
         path: Path of the component.
         server: SGLang's options.
-        environment: Variables written by hand.
-        network_isolation: Whether containers of the endpoint have no network.
+        environment: Environment variables that the user sets.
+        network_isolation: Whether containers of the endpoint have no network access.
     """
     if not network_isolation:
         return []
@@ -77,7 +77,7 @@ def _fetched(server: SglangOptions) -> Iterator[Problem]:
         for value in values:
             place = str(value).rpartition("=")[2] if field == "extra.lora_paths" else str(value)
             if value is None or place.startswith(("/", "{")):
-                continue  # a folder of the container; JSON of lora_paths is looked at by nobody here
+                continue  # a folder of the container; JSON in lora_paths is not inspected here
             what = _FETCHED[field]
             yield Problem(
                 field,

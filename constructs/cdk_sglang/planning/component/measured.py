@@ -1,4 +1,4 @@
-"""Whether anything can be measured of a component: SGLang publishes nothing with `enable_metrics: false`."""
+"""Checks that a component can be measured: SGLang publishes no metrics with `enable_metrics: false`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ UNMEASURED: Final = (
 
 
 def measured_problems(path: str, component: Component) -> list[Problem]:
-    """Say that latency objectives of a component without SGLang's metrics are a promise that nobody can check.
+    """Return a problem if a component has latency objectives but no SGLang metrics to check them with.
 
     Args:
-        path: What the paths of problems begin with.
+        path: Path of the component, with which the paths of problems begin.
         component: The component.
     """
     slo = component.slo

@@ -1,4 +1,4 @@
-"""What the planner is asked about a component: its model's facts and the server options that decide memory and speed."""
+"""Builds the planner's request for a component: its model's facts and the server options that decide memory and speed."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 _KV_FORMATS: Final = {
     "fp8_e5m2": "fp8", "fp8_e4m3": "fp8", "mxfp8": "fp8", "nvfp4": "fp4", "fp4_mx_block16": "fp4", "bf16": "bf16", "bfloat16": "bf16",
 }  # fmt: skip
-"""SGLang's names of cache formats to the planner's; `auto` is SGLang's choice for model and GPU."""
+"""Mapping from SGLang's names of cache formats to the planner's; `auto` is SGLang's choice for model and GPU."""
 
 _FLOAT32: Final = ("float", "float32")
-"""SGLang's names of the dtype that takes four bytes a value."""
+"""SGLang's names of the dtype with four bytes per value."""
 
 
 def component_request(
@@ -49,22 +49,22 @@ def component_request(
     calibration: MeasuredCalibration | None = None,
     task: Task = "chat",
 ) -> ComponentRequest:
-    """Return the planner's question about one component.
+    """Return the planner's request for one component.
 
     Args:
-        name: The component.
-        facts: Its model.
+        name: Name of the component.
+        facts: Facts of its model.
         server: SGLang's options.
-        bounds: Fewest and most copies at any hour.
+        bounds: Minimum and maximum number of copies at any hour.
         slo: Latency objectives; none by default.
-        load: Requests expected; the planner's own assumption by default.
+        load: Expected requests; the planner's own assumption by default.
         host_memory_gib: Host memory reserved per copy.
         vcpus: CPU cores reserved per copy.
-        rolling: How many copies one step of an update replaces; None for an update without steps.
-        tp_sizes: GPUs of a forward pass by instance type; those of the options by default.
-        engine_version: SGLang's release in the image, such as `0.5.23`; the newest one this version knows when None.
-        speculation: How it drafts by its own settings; that of the server's options by default.
-        calibration: Measurements of the user's own; none by default.
+        rolling: Number of copies that one step of a rolling update replaces; None for an update without steps.
+        tp_sizes: GPUs of a forward pass by instance type; by default as in the options.
+        engine_version: SGLang's release in the image, such as `0.5.23`; the newest known one if None.
+        speculation: How it drafts according to its own settings; by default as in the server options.
+        calibration: The user's own measurements; none by default.
         task: What its requests ask for.
     """
     lora, load = server.lora, load or Load()
@@ -105,11 +105,11 @@ def component_request(
 
 
 _CAPTURED_ALL_TO_ALL: Final = frozenset({"none", "deepep", "megamoe", "flashinfer"})
-"""All-to-all kernels beside which SGLang 0.5.23 captures prefills (arg_groups/cuda_graph_hook.py)."""
+"""All-to-all kernels with which SGLang 0.5.23 captures prefills (arg_groups/cuda_graph_hook.py)."""
 
 
 def _engine_options(server: SglangOptions, version: str | None) -> EngineOptions:
-    """Return what of the options SGLang's default share of GPU memory follows."""
+    """Return the options that determine SGLang's default share of GPU memory."""
 
     def captured(phase: str) -> bool:
         off = server.get("disable_cuda_graph") or server.get(f"disable_{phase}_cuda_graph")

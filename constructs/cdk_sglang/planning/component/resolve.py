@@ -1,4 +1,4 @@
-"""What a component works out to on its endpoint: copies, options by instance type, target, and everything that speaks against it."""
+"""Resolves a component on its endpoint: copies, options by instance type, scaling target, and all problems."""
 
 from __future__ import annotations
 
@@ -43,25 +43,25 @@ if TYPE_CHECKING:
 
 _MIB_PER_GIB = 1024
 _OF_LOAD = (".load.images", ".load.image_tokens", ".load.input_tokens")
-"""Ends of the paths of what speaks against the planned load: of such a load no objective is worked out."""
+"""Suffixes of the paths of problems with the planned load; with such a problem, no scaling target is computed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedComponent:
-    """A component whose every value is known; made by `resolve_component`, and taken as it is by the construct and by the plan.
+    """A component with every value resolved; created by `resolve_component` and used unchanged by the construct and the plan.
 
     Attributes:
         name: Name of the component on its endpoint.
-        component: The specification, with the option of SGLang that its task needs.
+        component: The specification, including the SGLang option that its task needs.
         hosting: The endpoint.
-        facts: What is known of the model; None if nothing.
-        variants: Model and options for each set of instance types whose options differ, that of the most wanted type first.
+        facts: Facts of the model; None if unknown.
+        variants: Model and options for each set of instance types with the same options, that of the most preferred type first.
         copies: Copies at the first deployment.
-        scaling: Bounds, target and schedules, the endpoint's nightly stop among them; None if copies stay as they are.
-        task: What a request asks for.
-        concurrency: Requests in flight at which scaling keeps a copy; None if nothing scales by concurrency.
-        draft: What is known of a draft that was trained elsewhere; None if nothing.
-        problems: Everything that speaks against deploying it by itself, but whether the model fits (`fit_problems`).
+        scaling: Limits, target and schedules, including the endpoint's nightly stop; None if the number of copies is fixed.
+        task: Task of its requests.
+        concurrency: Target requests in flight per copy; None if nothing scales by concurrency.
+        draft: Facts of a draft that was trained elsewhere; None if unknown.
+        problems: Problems of the component by itself that prevent its deployment, except whether the model fits (`fit_problems`).
     """
 
     name: str
@@ -78,13 +78,13 @@ class ResolvedComponent:
 
     @property
     def speculation(self) -> Speculation | None:
-        """How it drafts once its gate has let a draft pass; None without such a gate."""
+        """How it drafts after its gate has accepted a draft; None without such a gate."""
         speculative = self.component.speculative
         return None if speculative is None else gated_speculation(speculative, self.draft)
 
     @property
     def server(self) -> SglangOptions:
-        """SGLang's options on the most wanted instance type."""
+        """SGLang's options on the most preferred instance type."""
         return self.variants[0].server
 
     @property
@@ -94,17 +94,17 @@ class ResolvedComponent:
 
     @property
     def copy_bounds(self) -> Bounds:
-        """Fewest and most copies that scaling and its schedules may set."""
+        """Minimum and maximum number of copies that scaling and its schedules may set."""
         return (self.copies, self.copies) if self.scaling is None else self.scaling.copy_bounds
 
     @property
     def most_copies(self) -> int:
-        """Most copies there can be at once, those of the first deployment included."""
+        """Maximum number of copies at once, including those of the first deployment."""
         return max(self.copies, self.copy_bounds[1])
 
     @property
     def sees(self) -> bool:
-        """Whether requests may hold images: its model has an image encoder that SGLang loads, or the planned load says so."""
+        """Whether requests may contain images: its model has an image encoder that SGLang loads, or the planned load contains images."""
         if self.task != "chat":
             return False
         return bool(self.component.load.images) if self.facts is None else takes_images(self.facts, self.server)
@@ -118,10 +118,10 @@ class ResolvedComponent:
         sizes = self.gpus_by_type
         return any(sizes[instance.name] > instance.gpu_count for instance in self.hosting.instances)
 
-    @cached_property  # asked again with every component that is added beside this one
+    @cached_property  # used again for every further component of the endpoint
     def needs(self) -> CopyNeeds:
-        """What its copies take of instances."""
-        host = self.component.resources  # half of an instance's by default, which never decides before its GPUs do
+        """Resources of instances that its copies take."""
+        host = self.component.resources  # by default half of the instance's, which is never the limit before its GPUs
         low, _ = self.copy_bounds
         return CopyNeeds(
             name=self.name,
@@ -133,10 +133,10 @@ class ResolvedComponent:
         )
 
     def request(self) -> ComponentRequest:
-        """Return what the planner is asked about it.
+        """Return the planner's request for the component.
 
         Raises:
-            ValueError: Nothing is known of its model.
+            ValueError: Its model is unknown.
         """
         component, hosting, needs = self.component, self.hosting, self.needs
         if self.facts is None:
@@ -167,10 +167,10 @@ class ResolvedComponent:
         )
 
     def fit_problems(self, path: str) -> list[Problem]:
-        """Return why the model cannot run on some type of its endpoint, in the words of the plan; empty when it can on all.
+        """Return why the model cannot run on some type of its endpoint, in the words of the plan; empty if it can on all.
 
-        Nothing is said of a model that nobody knows, of types with fewer GPUs than a copy needs (`problems` has them), and where
-        the specification leaves the check out.
+        Unknown models, types with fewer GPUs than a copy needs (reported in `problems`), and components whose specification skips the
+        check are not checked.
 
         Args:
             path: Path of the component.
@@ -205,15 +205,15 @@ def resolve_component(
     path: str,
     draft: ModelFacts | None = None,
 ) -> ResolvedComponent:
-    """Work out a component on its endpoint, and find everything that speaks against it.
+    """Resolve a component on its endpoint, and collect all its problems.
 
     Args:
         name: Name of the component on its endpoint.
         component: The component.
         hosting: Its endpoint.
-        known: What is known of its model.
-        path: What the paths of problems begin with.
-        draft: What is known of a draft that was trained elsewhere; a head of the model's shape is counted by default.
+        known: Its model, with the facts if known.
+        path: Path of the component, with which the paths of problems begin.
+        draft: Facts of a draft that was trained elsewhere; by default a head of the model's shape is counted.
     """
     task = task_of(component, known.facts)
     of_task = task_problems(path, component, task, facts=known.facts, image=hosting.image)
@@ -279,12 +279,12 @@ def resolve_component(
             )
         except ConfigurationError as error:
             problems += error.problems
-    # Variants share what is not about GPUs.
+    # Problems that do not concern GPUs are the same in all variants.
     return dataclasses.replace(resolved, concurrency=concurrency, problems=tuple(dict.fromkeys(problems)))
 
 
 def _stopped_nightly(component: Component, stop: NightlyStop) -> ComponentScaling:
-    """Return the scaling with the nightly stop of the endpoint, whether or not the component scales otherwise."""
+    """Return the scaling with the endpoint's nightly stop, even if the component does not scale otherwise."""
     copies = component.first_copies
     return (component.scaling or ComponentScaling(min_copies=copies, max_copies=copies)).stopped_nightly(stop)
 
@@ -317,7 +317,7 @@ def _copies_problems(path: str, resolved: ResolvedComponent) -> list[Problem]:
 
 
 def _size_problems(path: str, hosting: Hosting, gpus: Mapping[str, int]) -> list[Problem]:
-    """Say on which type, the smallest of those, one copy needs more GPUs than an instance has."""
+    """Return a problem that names the smallest type on which one copy needs more GPUs than an instance has."""
     for instance in sorted(hosting.instances, key=lambda instance: instance.gpu_count):
         copy_gpus = gpus[instance.name]
         if copy_gpus > instance.gpu_count:

@@ -1,4 +1,4 @@
-"""GPUs of a forward pass on each instance type, and the share of their memory that SGLang is told to take."""
+"""GPUs of a forward pass on each instance type, and the share of their memory that SGLang is configured to take."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def planned_tp_sizes(
     engine_version: str | None = None,
     speculation: Speculation | None = None,
 ) -> dict[str, int]:
-    """Return the GPUs of a forward pass by instance type: as asked for the type, as asked for all, else the fewest that hold the model.
+    """Return the GPUs of a forward pass by instance type: as specified for the type, as specified for all, else the fewest that hold the model.
 
-    The last where the types differ in GPU or in their number, and the model is known; everywhere else one GPU, as SGLang
-    has it. Options that divide the GPUs further (attn_dp_size, ep_size) need a size that somebody chose.
+    The last rule applies if the types differ in the kind or number of GPUs and the model is known; otherwise the default is one GPU, as in
+    SGLang. Options that divide the GPUs further (attn_dp_size, ep_size) need a specified size.
 
     Args:
-        facts: What is known of the model; None if nothing.
+        facts: Facts of the model; None if unknown.
         server: SGLang's options.
         instances: Types of the endpoint.
-        tp_size_by_type: Sizes asked for some types.
+        tp_size_by_type: Sizes specified for some types.
         engine_version: SGLang's release in the image.
-        speculation: How it drafts by its own settings.
+        speculation: How it drafts according to its own settings.
     """
     sizes = {instance.name: tp_size_by_type.get(instance.name, server.tp_size) for instance in instances}
     alike = len({(instance.gpu, instance.gpu_count) for instance in instances}) == 1
@@ -62,15 +62,15 @@ def planned_tp_sizes(
 def with_planned_fraction(
     server: SglangOptions, facts: ModelFacts | None, instance: GpuInstance, *, engine_version: str
 ) -> SglangOptions:
-    """Return the options with the share of GPU memory that the plan counts with, where the engine would not take that by itself.
+    """Return the options with the share of GPU memory that the plan uses, if the engine would not choose it by itself.
 
-    SGLang's own default is in the plan where its release is one whose rule is known: then nothing is added, nor where the share is
-    given or nobody knows the model.
+    Nothing is added if the rule of SGLang's release is known, since the plan then uses SGLang's own default. Nothing is added either if the
+    share is specified or the model is unknown.
 
     Args:
-        server: SGLang's options, over the GPUs of this type.
-        facts: What is known of the model; None if nothing.
-        instance: The type.
+        server: SGLang's options for this type.
+        facts: Facts of the model; None if unknown.
+        instance: The instance type.
         engine_version: SGLang's release in the image.
     """
     if facts is None or server.mem_fraction_static is not None or not facts.architecture.kv_known:

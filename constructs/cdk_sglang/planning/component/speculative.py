@@ -1,4 +1,4 @@
-"""What speaks against a draft that has to prove itself: its training, its measurement, and what SGLang takes. Loaded with the first component that has one."""
+"""Checks a draft with a gate: its training, its measurement, and what SGLang accepts. Imported only if a component has one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DRAFT_PATH: Final = "/opt/ml/model/draft"
 
 
 def training_instance(speculative: Speculative, hosting: Hosting) -> GpuInstance | None:
-    """Return the instance type of the training: as specified, else the endpoint's, where jobs know it; None if there is none.
+    """Return the instance type of the training: as specified, else the endpoint's if optimization jobs support it; None if there is none.
 
     Args:
         speculative: The specification.
@@ -47,13 +47,13 @@ def speculative_problems(
     facts: ModelFacts | None,
     variants: Sequence[ModelVariant],
 ) -> list[Problem]:
-    """Say what speaks against the draft of a component by itself; whether the measurement has room is `canary_problems`.
+    """Return the problems of a component's draft by itself; `canary_problems` checks whether there is room to measure it.
 
     Args:
         path: Path of the component.
         component: The component, which has `speculative`.
         hosting: Its endpoint.
-        facts: What is known of the model; None if nothing.
+        facts: Facts of the model; None if unknown.
         variants: The component on the instance types of its endpoint.
     """
     speculative, where = component.speculative, f"{path}.speculative"
@@ -147,7 +147,7 @@ def _training_problems(
 def _engine_problems(
     path: str, hosting: Hosting, speculative: Speculative, variants: Sequence[ModelVariant]
 ) -> list[Problem]:
-    """Return what SGLang does not do together with the draft, in the words of the rules of its own options."""
+    """Return options that SGLang does not support together with the draft, in the words of its option rules."""
     drafting = speculative.draft or speculative.nextn
     options = SpeculativeOptions.model_validate(
         {

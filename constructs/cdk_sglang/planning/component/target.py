@@ -1,4 +1,4 @@
-"""The requests in flight at which scaling keeps a copy: as specified, else what the plan of the model says."""
+"""The target for requests in flight per copy: as specified, else from the plan of the model."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ def target_of(
     speculation: Speculation | None = None,
     task: Task = "chat",
 ) -> float | None:
-    """Return the requests in flight at which scaling keeps a copy; None if nothing scales by concurrency.
+    """Return the target for requests in flight per copy; None if nothing scales by concurrency.
 
     Args:
         path: Path of the component.
         component: The component.
-        scaling: Its bounds, target and schedules; None if it does not scale.
+        scaling: Its limits, target and schedules; None if it does not scale.
         hosting: Its endpoint.
         variants: Its options by instance type.
-        known: What is known of its model.
-        speculation: How it drafts by its own settings.
-        task: What its requests ask for.
+        known: Its model, with the facts if known.
+        speculation: How it drafts according to its own settings.
+        task: Task of its requests.
 
     Raises:
-        ConfigurationError: The load is specified twice, or nobody knows the model's cache.
+        ConfigurationError: The load is specified twice, or the model's KV cache is unknown.
     """
     if scaling is None or not scaling.has_policy or not isinstance(target := scaling.tracked, Concurrency):
         return None

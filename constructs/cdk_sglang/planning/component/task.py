@@ -1,4 +1,4 @@
-"""What a component's requests ask for: its task, by default the one that its model was made for, and the option that the task needs."""
+"""The task of a component, by default the one that its model was made for, and the SGLang option that the task needs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _FLAG: Final = "is_embedding"
 _ONE_LABEL: Final = 1
 _CLASSIFIERS: Final = ("ForSequenceClassification", "ForSequenceClassificationWithNormal_Weights", "ForRewardModel")
-"""Endings of the classes whose last layer gives one number for each label."""
+"""Suffixes of the classes whose last layer returns one number per label."""
 _ENCODERS: Final = frozenset(
     {
         "BertModel", "CLIPModel", "Contriever", "EmbeddingGemma2Model", "Lfm2BidirectionalModel", "LlamaEmbeddingModel", "MistralModel",
@@ -35,7 +35,7 @@ def task_of(component: Component, facts: ModelFacts | None) -> Task:
 
     Args:
         component: The component.
-        facts: What is known of its model; None if nothing.
+        facts: Facts of its model; None if unknown.
     """
     if component.task is not None:
         return component.task
@@ -44,7 +44,7 @@ def task_of(component: Component, facts: ModelFacts | None) -> Task:
 
 
 def made_for(facts: ModelFacts) -> Task:
-    """Return the task that a model was made for, a chat where nothing says otherwise.
+    """Return the task that a model was made for; chat by default.
 
     Args:
         facts: The model.
@@ -57,15 +57,15 @@ def made_for(facts: ModelFacts) -> Task:
 
 
 def with_flag(server: SglangOptions, task: Task, facts: ModelFacts | None) -> SglangOptions:
-    """Return SGLang's options with `is_embedding` where the task needs it and nobody has set it.
+    """Return SGLang's options with `is_embedding` if the task needs it and it is not set.
 
-    A reranker whose answer is the probability of a word, such as Qwen3-Reranker, is a text model, which SGLang refuses to rank with under this
-    option (0.5.23, srt/entrypoints/openai/serving_rerank.py).
+    A reranker whose score is the probability of a word, such as Qwen3-Reranker, is a text model. With this option SGLang refuses to rank
+    with it (0.5.23, srt/entrypoints/openai/serving_rerank.py).
 
     Args:
         server: The options.
         task: Task of the component.
-        facts: What is known of its model; None if nothing.
+        facts: Facts of its model; None if unknown.
     """
     if TASK_SHAPES[task].generates or _flag(server) is not None:
         return server
@@ -81,17 +81,17 @@ def _flag(server: SglangOptions) -> bool | None:
 def task_problems(
     path: str, component: Component, task: Task, *, facts: ModelFacts | None, image: ImageFacts
 ) -> list[Problem]:
-    """Return what contradicts the task of a component; empty for a chat with a model that chats.
+    """Return the settings that contradict the task of a component; empty for chat with a chat model.
 
     Args:
         path: Path of the component.
         component: The component as its author wrote it.
         task: Its task.
-        facts: What is known of its model; None if nothing.
+        facts: Facts of its model; None if unknown.
         image: Serving image.
     """
     if of_model := list(_model_problems(path, component, task, facts)):
-        return of_model  # with another task the rest is otherwise
+        return of_model  # the remaining checks depend on the task
     problems = [*_flag_problems(path, component, task), *_request_problems(path, component, task)]
     if task == "chat":
         return problems
@@ -114,7 +114,7 @@ def task_problems(
 
 
 def _model_problems(path: str, component: Component, task: Task, facts: ModelFacts | None) -> Iterator[Problem]:
-    """Yield that the model was made for something else than the specified task."""
+    """Yield a problem if the model was not made for the specified task."""
     if component.task is None or facts is None:
         return
     own, where = made_for(facts), f"{path}.task"
@@ -146,7 +146,7 @@ def _flag_problems(path: str, component: Component, task: Task) -> Iterator[Prob
 
 
 def _request_problems(path: str, component: Component, task: Task) -> Iterator[Problem]:
-    """Yield that the component's smoke request is not one of its task; the body of a chat is its author's affair."""
+    """Yield a problem if the component's smoke request does not belong to its task; the body of a chat request is not checked."""
     body = None if component.smoke is None else component.smoke.body
     if body is None or task == "chat" or (task == "completion" and "messages" in body):
         return
@@ -160,7 +160,7 @@ def _request_problems(path: str, component: Component, task: Task) -> Iterator[P
 
 
 def _generation_problems(path: str, component: Component, task: Task) -> Iterator[Problem]:
-    """Yield what is about tokens that are generated one after the other, which there are none of."""
+    """Yield settings about generated tokens, which this task does not have."""
     slo = component.slo
     why = f"task {task} generates no tokens"
     if slo is not None and slo.tpot_ms is not None:

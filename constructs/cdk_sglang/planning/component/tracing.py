@@ -1,4 +1,4 @@
-"""Whether traces of a component can reach their collector."""
+"""Checks that traces of a component can reach their collector."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OF_THE_CONTAINER: Final = re.compile(r"(?:https?://)?(?:localhost|127(?:\.\d+){
 
 
 def tracing_problems(path: str, server: SglangOptions, *, network_isolation: bool) -> list[Problem]:
-    """Say why spans of SGLang would reach nobody.
+    """Return why SGLang's spans could not reach a collector.
 
     "If you enable network isolation, the containers can't make any outbound network calls"
     (https://docs.aws.amazon.com/sagemaker/latest/dg/mkt-algo-model-internet-free.html, read 2026-11).
@@ -22,7 +22,7 @@ def tracing_problems(path: str, server: SglangOptions, *, network_isolation: boo
     Args:
         path: Path of the component.
         server: SGLang's options.
-        network_isolation: Whether containers of the endpoint have no network.
+        network_isolation: Whether containers of the endpoint have no network access.
     """
     tracing = server.tracing
     if tracing is None:

@@ -1,4 +1,4 @@
-"""The models of one component: one for all instance types, or one for each group of types that splits a copy in its own way."""
+"""The models of one component: one for all instance types, or one for each group of types that splits a copy differently."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class ModelVariant:
     """Server options and environment of a component on some of its endpoint's instance types.
 
     Args:
-        instances: The types, most wanted first.
+        instances: The types, most preferred first.
         server: The options, with the tp_size of these types.
-        memory_mib: Host memory that a copy reserves on the type that has least.
-        needs: What its processes keep in host memory beside the cache's tier.
-        facts: What is known of the model; None if nothing, and if no option takes host memory or disk.
-        rendered: The variables that the options become.
+        memory_mib: Host memory that a copy reserves on the type with the least memory.
+        needs: Host memory of its processes in addition to the cache's tier.
+        facts: Facts of the model; None if unknown, or if no option takes host memory or disk.
+        rendered: Environment variables rendered from the options.
         has_experts: Whether the model is a mixture of experts; None if unknown, and if no option depends on it.
     """
 
@@ -50,12 +50,12 @@ class ModelVariant:
     has_experts: bool | None = None
 
     def problems(self, path: str, *, image: ImageFacts, added: Mapping[str, str]) -> list[Problem]:
-        """Say what is wrong with the options on these types, and with the variables that are added to theirs.
+        """Return the problems of the options on these types, and of the environment variables added to theirs.
 
         Args:
             path: Path of the component.
             image: Serving image.
-            added: Environment variables that the author adds.
+            added: Environment variables that the user adds.
         """
         oldest = min((instance.gpu.compute_capability for instance in self.instances), key=float)
         return [
@@ -78,7 +78,7 @@ def gpus_by_type(variants: Sequence[ModelVariant]) -> dict[str, int]:
 
 
 def tp_size_problems(path: str, sizes: Mapping[str, int], instances: Sequence[GpuInstance]) -> list[Problem]:
-    """Say which of the sizes by type are of no type of the endpoint."""
+    """Return a problem for each size whose type is not one of the endpoint's."""
     names = [instance.name for instance in instances]
     return [
         Problem(
@@ -92,14 +92,14 @@ def tp_size_problems(path: str, sizes: Mapping[str, int], instances: Sequence[Gp
 def model_variants(
     component: Component, hosting: Hosting, *, facts: ModelFacts | None, sizes: Mapping[str, int], task: Task = "chat"
 ) -> tuple[ModelVariant, ...]:
-    """Return the variants of a component, that of the most wanted type first: as many as options differ.
+    """Return the variants of a component, one for each different set of options, that of the most preferred type first.
 
     Args:
         component: The component.
         hosting: Its endpoint, whose image decides how options become variables.
-        facts: What is known of the model; None if nothing.
+        facts: Facts of the model; None if unknown.
         sizes: GPUs of a forward pass by instance type.
-        task: What the component's requests ask for; the container is told unless it is a chat.
+        task: Task of the component; it is passed to the container unless it is chat.
     """
     of_task = {} if task == "chat" else {TASK_VARIABLE: task}
     server, kind = component.server, hosting.image.kind
@@ -129,7 +129,7 @@ def model_variants(
 def _splits(
     component: Component, hosting: Hosting, *, facts: ModelFacts | None, sizes: Mapping[str, int]
 ) -> list[tuple[SglangOptions, tuple[GpuInstance, ...]]]:
-    """Return the options as they differ between instance types, that of the most wanted first, each with its types."""
+    """Return each different set of options with its instance types, that of the most preferred type first."""
     server, version = component.server, hosting.image.sglang_version
     splits: list[tuple[SglangOptions, list[GpuInstance]]] = []
     for instance in hosting.instances:
