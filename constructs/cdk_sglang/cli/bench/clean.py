@@ -18,7 +18,7 @@ def clean(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
 ) -> None:
-    """Delete every endpoint that a scan has made, those of a scan that still runs included; without any, nothing happens.
+    """Delete every endpoint that a scan has created, including those of a scan that is still running; do nothing if there is none.
 
     Exit code 1: one could not be deleted, or the answer was no.
     """
@@ -41,7 +41,7 @@ def clean(
 
 
 def clean_left_over(stacks: ScanStacks) -> None:
-    """Delete what earlier scans have left, and name what belongs to a scan that may still run.
+    """Delete what earlier scans have left, and name what belongs to a scan that may still be running.
 
     Args:
         stacks: Stacks of scans.

@@ -47,13 +47,13 @@ def run(
         str | None, typer.Option(help="With --runner sagemaker: s3://bucket/prefix for the jobs' files.")
     ] = None,
     job_minutes: Annotated[
-        float, typer.Option(min=1, help="With --runner sagemaker: minutes until a job hangs.")
+        float, typer.Option(min=1, help="With --runner sagemaker: minutes after which a job counts as hung.")
     ] = 120,
     wait_seconds: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for a copy.")] = 900,
 ) -> None:
-    """Wake the component, send the workload with AIPerf, and keep the results; the figures leave out the waking.
+    """Wake the component, send the workload with AIPerf, and keep the results; the figures exclude the wake-up.
 
-    Exit code 1: interrupted, throttled, no request answered or too many not, the endpoint ended, the ceiling was reached, or AIPerf
+    Exit code 1: interrupted, throttled, no request or too few were answered, the endpoint ended, the ceiling was reached, or AIPerf
     failed; what was measured is kept and marked. Exit code 2: settings or usage are wrong, and nothing was sent.
     """
     from dataclasses import replace
