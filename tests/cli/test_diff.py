@@ -208,7 +208,7 @@ def test_a_renamed_component_without_room_beside_the_old_one_says_so(environment
     item = by_name(environments.report(renamed))["small/qwen3"]
     assert item.effect == "created"
     assert item.notes == (
-        "no room while qwen is still there, and it goes last: max_instances: 2 makes room, or a deployment without both first",
+        "no room while qwen still exists, and it is deleted last: max_instances: 2 makes room, or a deployment without both first",
     )
     assert by_name(environments.report(lambda s: rename(s, "gpt-oss", "oss")))["chat/oss"].notes == ()
 
@@ -360,7 +360,7 @@ def test_a_stack_that_stays_in_a_network_keeps_it(environments: Environments) ->
 
     (problem,) = environments.report(without_small).obstacles()
     assert problem.endswith(
-        "is no part of the environment any more; delete it first: aws cloudformation delete-stack --stack-name cdk-sglang-prod-small --region us-east-1"
+        "is no longer part of the environment; delete it first: aws cloudformation delete-stack --stack-name cdk-sglang-prod-small --region us-east-1"
     )
 
 
@@ -369,7 +369,7 @@ def test_a_component_that_begins_to_sleep_at_night_says_so(environments: Environ
         lambda s: chat(s).update(nightly_stop={"begins": "22:00", "ends": "06:00", "time_zone": "Europe/Berlin"})
     )
     items = by_name(report)
-    assert items["chat/llama"].why == ("schedules: others",)
+    assert items["chat/llama"].why == ("schedules: changed",)
     assert items["chat/gpt-oss"].why == ("scaling and schedules: new",)
 
 
@@ -491,7 +491,7 @@ def test_the_terminal_shows_it_at_any_width(
     assert not any(line != line.rstrip() for line in lines)
     text = " ".join(" ".join(lines).split())
     assert "context_length: 16384 -> 8192" in text
-    assert "alarms that take it back: 5 or more requests a minute failed on the serving side" in text
+    assert "alarms that trigger a rollback: 5 or more requests a minute failed on the serving side" in text
     assert "nothing serves for about 4 minutes" in text
 
 

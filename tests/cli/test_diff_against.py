@@ -143,7 +143,7 @@ def test_the_comment_says_what_restarts_whether_it_fits_how_fast_it_is_and_what_
     assert all(re.fullmatch(r"[\d,.]+ \([\d,.]+ to [\d,.]+\)", cell) for cell in llama[2:5])
     assert llama[5] == "2 alarms"
     guards = "5 or more requests a minute failed on the serving side; 5 or more requests a minute were not answered"
-    assert f"- alarms that take `chat`, `chat/llama` back: {guards}" in done.stdout
+    assert f"- alarms that roll back `chat`, `chat/llama`: {guards}" in done.stdout
     assert table["`chat/gpt-oss`"][0] == "untouched"
     # Two of three instances before, four after: of the dearest type of the pool, and one of the other endpoint.
     assert table["full scale"] == ["40.46", "78.12", "+37.66", "29,538", "57,029", "+27,492"]

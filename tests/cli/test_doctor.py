@@ -22,7 +22,7 @@ def test_everything_right_is_all_ok(ready: World) -> None:
     done = ready.run()
     assert done.exit_code == 0, done.output
     assert ready.others() == {}
-    assert "nothing that was checked speaks against a deployment" in done.stdout
+    assert "nothing that was checked would make a deployment fail" in done.stdout
 
 
 def test_what_the_environments_own_stacks_hold_is_no_clash(ready: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ class ClinicalTools(Construct):
     """The reference tools: look a patient up, save a report.
 
     Reports are written once: the bucket refuses every upload that does not ask for a new key (`If-None-Match: *`), and keeps versions, so a deletion
-    leaves the report behind its marker. It has no Object Lock: that could not be switched off again, and would prevent erasing a
+    only adds a delete marker. It has no Object Lock: that could not be switched off again, and would prevent erasing a
     person's data, which the law may require.
 
     Args:

@@ -1,4 +1,4 @@
-"""`cdk-sglang costs`: what an environment cost on the last days, by component, adapter, team or day, and what its plan expected."""
+"""`cdk-sglang costs`: what an environment cost in the last days, by component, adapter, team or day, and what its plan expected."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Place:
     Attributes:
         bucket: Bucket of the reports.
         function: Name of the function that makes them.
-        planned: Fewest, typical and most dollars per hour that the plan expected, by endpoint.
+        planned: Minimum, typical and maximum dollars per hour that the plan expected, by endpoint.
     """
 
     bucket: str
@@ -54,15 +54,17 @@ class Place:
 def costs(
     env: Annotated[str, env_option("Environment, such as prod.")],
     *,
-    days: Annotated[int, typer.Option("--days", min=1, max=3653, help="Days back, from yesterday.")] = 7,
-    by: Annotated[By, typer.Option("--by", help="What costs are added up by.")] = By.COMPONENT,
-    output: Annotated[Format, typer.Option("--format", help="How they are printed.")] = Format.TABLE,
-    today: Annotated[bool, typer.Option("--today", help="Add the day that runs, as far as it has come.")] = False,
+    days: Annotated[
+        int, typer.Option("--days", min=1, max=3653, help="Number of days, the last of which is yesterday.")
+    ] = 7,
+    by: Annotated[By, typer.Option("--by", help="How costs are grouped.")] = By.COMPONENT,
+    output: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.TABLE,
+    today: Annotated[bool, typer.Option("--today", help="Add today's costs so far.")] = False,
     region: Annotated[
         str | None, typer.Option(help="Region; that of the environment's file, else of your AWS settings, by default.")
     ] = None,
 ) -> None:
-    """Print what an environment cost, from the reports of its showback; days are of UTC.
+    """Print what an environment cost, from the reports of its showback; days are in UTC.
 
     Exit code 1: showback is off, or there is no report of these days.
     """
@@ -102,7 +104,7 @@ def _place(env: str, region: str | None) -> Place:
 
 
 def _reports(place: Place, dates: Sequence[dt.date], region: str | None) -> Iterator[tuple[dt.date, str]]:
-    """Yield days and texts of the reports there are."""
+    """Yield days and texts of the reports that exist."""
     s3 = client("s3", region=region)
     with failures_of("s3:ListBucket"):
         pages = s3.get_paginator("list_objects_v2").paginate(

@@ -65,7 +65,7 @@ def test_a_rollout_that_is_taken_back_is_exit_code_1_with_the_reason(world: Worl
     done = world.run("promote", "--run", RUN, "--yes")
     assert done.exit_code == 1
     assert (
-        "the rollout was taken back, and the version before serves: Llama: alarm went off; mend the cause"
+        "the update was rolled back, and the previous version serves: Llama: alarm went off; fix the cause"
         in done.output
     )
     (request,) = stack.updates

@@ -63,7 +63,7 @@ class Change:
         action: What CloudFormation does to it.
         differences: Values of its properties that differ by themselves.
         through: Values that its properties refer to and that change, by property, and whether they do in any case.
-        certain: Whether it happens in any case, or only if something else changes that is known at deployment alone.
+        certain: Whether it happens in any case, or only if something else changes that is known only at deployment.
         kept: Whether a removed or replaced resource is kept in the account.
     """
 

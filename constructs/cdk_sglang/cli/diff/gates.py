@@ -1,4 +1,4 @@
-"""What keeps a change from being merged or deployed: bounds of its cost, and whether something stops to serve."""
+"""What keeps a change from being merged or deployed: bounds of its cost, and whether something stops serving."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Gates:
     """What a change may do.
 
     Attributes:
-        budget: Most that the environment may cost, dollars per hour at full scale; None for no bound.
+        budget: Maximum cost of the environment, dollars per hour at full scale; None for no bound.
         max_rise: By how much that may rise; None for no bound.
         no_replacement: Whether nothing may be replaced or removed.
     """

@@ -1,4 +1,4 @@
-"""Public addresses that answer JSON, asked without credentials."""
+"""Public addresses that answer JSON, called without credentials."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def _environment_key(needs: Needs, account: Account) -> Finding:
 
 
 def _bucket_key(bucket: str, account: Account) -> Finding:
-    """Check the key with which a bucket of the user's encrypts by default."""
+    """Check the key with which a bucket of the user encrypts by default."""
     try:
         answer = account.call("s3", "get_bucket_encryption", Bucket=bucket)
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""Quotas of endpoint instances, against what the environment may take and what else runs."""
+"""Quotas of endpoint instances, compared with what the environment may take and what else runs."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _look(
     quotas: Once[Mapping[str, Quota]],
     elsewhere: Once[Mapping[str, int]],
 ) -> Finding:
-    """Compare a quota with the most instances of the environment and those that run elsewhere, of one type or of all."""
+    """Compare a quota with the maximum instances of the environment plus those that run elsewhere, of one type or of all."""
     quota = quotas().get(name)
     if quota is None:
         return unknown(

@@ -1,1 +1,1 @@
-"""`cdk-sglang eagle`: train a draft, prove that it is faster, promote it, and take it back."""
+"""`cdk-sglang eagle`: train a draft, prove that it is faster, promote it, and roll it back."""

@@ -6,7 +6,7 @@ import typer
 
 from cdk_sglang.cli.eagle import decide, report, start, status, stop
 
-app = typer.Typer(help="Drafts for speculative decoding: train, measure, promote, take back.", no_args_is_help=True)
+app = typer.Typer(help="Drafts for speculative decoding: train, measure, promote, roll back.", no_args_is_help=True)
 app.command("start")(start.start)
 app.command("status")(status.status)
 app.command("stop")(stop.stop)

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 Run = Annotated[
     str | None,
-    typer.Option("--run", help="The run that waits for an answer, or an earlier one; the one that waits by default."),
+    typer.Option("--run", help="The run that waits for approval (default), or an earlier one."),
 ]
 
 
 def promote(env: Env, *, component: Component = None, run: Run = None, region: Region = None, yes: Yes = False) -> None:
-    """Let a draft serve: say yes to the run that waits for a person, or go to a version that was approved before.
+    """Let a draft serve: approve the run that waits for a person, or switch to a version that was approved before.
 
-    Exit code 1: there is nothing to promote, the version was refused, or its rollout was taken back.
+    Exit code 1: there is nothing to promote, the version was refused, or its update was rolled back.
     """
     check_run(run)
     pipeline = find_pipeline(env, component, region=region)
@@ -66,9 +66,9 @@ def reject(
     region: Region = None,
     yes: Yes = False,
 ) -> None:
-    """Say no to the run that waits for a person; its version is deleted, and what serves goes on serving.
+    """Reject the run that waits for a person; its version is deleted, and what serves continues to serve.
 
-    Exit code 1: no run waits for an answer.
+    Exit code 1: no run waits for approval.
     """
     check_run(run)
     pipeline = find_pipeline(env, component, region=region)
@@ -88,14 +88,14 @@ def rollback(
     *,
     component: Component = None,
     to: Annotated[
-        str | None, typer.Option("--to", help="A run, or base for the model alone; the version before by default.")
+        str | None, typer.Option("--to", help="A run, or base for the model alone; by default the previous version.")
     ] = None,
     region: Region = None,
     yes: Yes = False,
 ) -> None:
     """Go back to the version that was approved before, or to the model alone, and follow the rollout to its end.
 
-    Exit code 1: there is nothing to go back to, or the rollout was taken back.
+    Exit code 1: there is nothing to go back to, or the update was rolled back.
     """
     check_run(None if to == BASE else to)
     pipeline = find_pipeline(env, component, region=region)
@@ -148,7 +148,7 @@ def _servable(pipeline: Pipeline, run: str) -> Version:
 
 
 def _waiting(pipeline: Pipeline, run: str | None) -> Progress | None:
-    """Return the run that waits for a person; None if none does, or another than the one asked for."""
+    """Return the run that waits for a person; None if none does, or if it is not the one asked for."""
     for execution in pipeline.executions(status="RUNNING"):
         found = pipeline.progress(execution["executionArn"])
         if found.step == "approval" and run in {None, found.run}:
@@ -165,7 +165,7 @@ def _show_verdict(pipeline: Pipeline, run: str) -> None:
 
 
 def _answer(pipeline: Pipeline, waiting: Progress, *, approved: bool, reason: str) -> None:
-    """Send the answer with the token of the question, which is in the weights bucket and in no mail."""
+    """Send the answer with the token of the question, which is in the weights bucket and not in any mail."""
     key = pipeline.place.run_key(waiting.run, "approval.json")
     token = _token(pipeline.file(key))
     if token is None:

@@ -1,4 +1,4 @@
-"""A component's pipeline as it is deployed: where everything of it is, and what the commands ask of AWS."""
+"""A component's pipeline as it is deployed: where its parts are, and what the commands query from AWS."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def find_pipeline(environment: str, component: str | None, *, region: str | None
         region: Region; that of the AWS settings by default.
 
     Raises:
-        ConfigurationError: There is no such component with a draft, or nobody can tell which is meant.
+        ConfigurationError: There is no such component with a draft, or it is unclear which one is meant.
     """
     ssm, root = client("ssm", region=region_of(environment, region)), f"/cdk-sglang/{environment}/speculative/"
     with failures_of(f"ssm:GetParametersByPath {root}"):
@@ -67,10 +67,10 @@ def find_pipeline(environment: str, component: str | None, *, region: str | None
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What the commands ask of AWS about one pipeline.
+    """What the commands query from AWS about one pipeline.
 
     Args:
-        place: Where everything is.
+        place: Where its parts are.
         region: Region.
     """
 
@@ -98,7 +98,7 @@ class Pipeline:
         return client("cloudformation", region=self.region)
 
     def executions(self, *, status: str | None = None) -> Iterator[dict[str, Any]]:
-        """Yield executions, the newest first.
+        """Yield executions, newest first.
 
         Args:
             status: Status of those that count; all by default.

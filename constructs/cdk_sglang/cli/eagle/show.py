@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cdk_sglang.optimization.progress import Progress, Step
 
 _WIDE_FROM: Final = 90
-"""Characters per line from which steps stand in a table."""
+"""Minimum characters per line for a table of steps."""
 _MINUTE, _HOUR = 60, 3600
 
 

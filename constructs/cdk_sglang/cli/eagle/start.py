@@ -1,4 +1,4 @@
-"""`cdk-sglang eagle start`: begin a run, after its ceilings were shown."""
+"""`cdk-sglang eagle start`: start a run, after its cost ceilings were shown."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def start(
 
 
 def ceiling_lines(place: Place) -> list[str]:
-    """Return what a run does at most, in dollars."""
+    """Return the maximum cost of a run, in dollars."""
     lines = []
     gate = (
         "an unknown ceiling; deploy again to see it"

@@ -29,7 +29,7 @@ def stop(
     region: Region = None,
     yes: Yes = False,
 ) -> None:
-    """Stop a run: what it made is cleaned up, what serves goes on serving, and what it has cost so far is said.
+    """Stop a run: what it made is cleaned up, what serves continues to serve, and its cost so far is printed.
 
     Exit code 1: no run is in progress, or AWS refuses.
     """

@@ -1,4 +1,4 @@
-"""One parameter of the serving stack changes, and the component's guarded rollout does the rest: begun, and followed to its end."""
+"""One parameter of the serving stack changes, and the component's guarded rollout does the rest: start it, and follow it to its end."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def check_at_rest(pipeline: Pipeline, stack: dict[str, Any]) -> None:
 
 
 def set_version(pipeline: Pipeline, value: str, *, token: str) -> None:
-    """Set the parameter, and follow the update to its end; end the command if it is taken back.
+    """Set the parameter, and follow the update to its end; end the command if it is rolled back.
 
     Args:
         pipeline: The pipeline.
         value: Value of the parameter.
-        token: Name of this request, by which its events are told from others.
+        token: Name of this request, which identifies its events.
     """
     place, stack = pipeline.place, pipeline.stack()
     check_at_rest(pipeline, stack)
@@ -89,7 +89,7 @@ def _follow(pipeline: Pipeline, value: str, *, token: str) -> None:
             if status in _TAKEN_BACK:
                 why = "; ".join(_reasons(pipeline, token)) or "CloudFormation gives no reason"
                 fail(
-                    f"the rollout was taken back, and the version before serves: {why}; mend the cause (logs of the new copies, alarms of the "
+                    f"the update was rolled back, and the previous version serves: {why}; fix the cause (logs of the new copies, alarms of the "
                     "rollout), and try again",
                     code=1,
                 )

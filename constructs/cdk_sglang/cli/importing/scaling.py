@@ -1,4 +1,4 @@
-"""What scales a running component or variant, as an environment file says it."""
+"""What scales a running component or variant, as an environment file states it."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _formula(custom: Mapping[str, Any], target: float, *, component_name: str) -
 
 
 def _waking(scaling: Scaling, alarms: Alarms, *, path: str, own: Bounds, notes: Notes) -> dict[str, Any]:
-    """Return how soon a component at zero is woken, and say which policies in steps are something else."""
+    """Return how soon a component at zero is woken, and note which step policies are something else."""
     content: dict[str, Any] = {}
     woken = False
     for policy in scaling.policies:

@@ -1,4 +1,4 @@
-"""Environments of a wish: proposals, each with its file, of which those remain that may be deployed."""
+"""Environments for a set of requirements: proposals with their files, reduced to those that may be deployed."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Draft:
     Args:
         proposal: The proposal.
         text: Its environment file.
-        warnings: What the plan warns of.
-        stand_ins: Instance types that are taken where that of the proposal has no capacity.
+        warnings: Warnings of the plan.
+        stand_ins: Instance types that are used when that of the proposal has no capacity.
     """
 
     proposal: Proposal
@@ -46,7 +46,7 @@ class Draft:
 
 
 def wish_of(answers: Answers, *, region: str, folder: Path) -> Wish:
-    """Return what is wished, from answers that have been checked.
+    """Return the requirements, from answers that have been checked.
 
     Args:
         answers: The answers.
@@ -100,7 +100,7 @@ def wish_of(answers: Answers, *, region: str, folder: Path) -> Wish:
 
 
 def _region_problems(answers: Answers, region: str) -> Iterator[Problem]:
-    """Return what speaks against the Region: it is not the training plan's, or has no instance pools."""
+    """Return the problems of the Region: it is not the training plan's, or has no instance pools."""
     if answers.training_plan is not None:
         there = answers.training_plan.split(":")[3:4]
         if there and there != [region]:
@@ -156,7 +156,7 @@ def drafts_of(wish: Wish, answers: Answers, *, name: str, endpoint: str, folder:
 
 
 def _with_pool(draft: Draft, wish: Wish, answers: Answers, *, name: str, endpoint: str, folder: Path) -> Draft:
-    """Return a draft with those instance types beside its own that the plan accepts, or with a warning that there is none."""
+    """Return a draft with the additional instance types that the plan accepts, or with a warning that there is none."""
     proposal, best = draft.proposal, draft
     for candidate in stand_ins(wish, proposal):
         types = (*best.stand_ins, candidate)
@@ -173,7 +173,7 @@ def _with_pool(draft: Draft, wish: Wish, answers: Answers, *, name: str, endpoin
 
 
 def request_of_text(text: str, *, name: str, folder: Path, command: str) -> FleetRequest:
-    """Return the fleet of an environment that is no file yet; it is written to a folder of its own, beside the user's models and prices.
+    """Return the fleet of an environment that is no file yet; it is written to a folder of its own, next to the user's models and prices.
 
     Args:
         text: The environment file.
@@ -205,7 +205,7 @@ def request_of_text(text: str, *, name: str, folder: Path, command: str) -> Flee
 
 
 def planned(text: str, *, name: str, folder: Path) -> tuple[Sequence[Problem], tuple[str, ...]]:
-    """Return what speaks against an environment, and what its plan warns of.
+    """Return the problems of an environment, and the warnings of its plan.
 
     Args:
         text: The environment's file.

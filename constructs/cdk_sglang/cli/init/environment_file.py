@@ -44,7 +44,7 @@ def environment_text(
         answers: The answers that it was made from.
         proposal: What is to be deployed.
         endpoint: Name of the endpoint.
-        stand_ins: Instance types that are taken where that of the proposal has no capacity.
+        stand_ins: Instance types that are used when that of the proposal has no capacity.
     """
     gpu = GpuInstance.named(proposal.instance).gpu.name
     model = wish.facts.id
@@ -77,7 +77,7 @@ def environment_text(
 
 
 def _account(answers: Answers) -> list[str]:
-    """Return the line of the account, which a training plan is of."""
+    """Return the line of the account, to which a training plan belongs."""
     account = (answers.training_plan or "").split(":")[4:5]
     return [f"account: {json.dumps(account[0])} # that of the training plan"] if account else []
 
@@ -161,7 +161,7 @@ def _scaling(answers: Answers, proposal: Proposal) -> list[str]:
 
 
 def _slo(wish: Wish, proposal: Proposal) -> list[str]:
-    """Return the lines of the promise; none where no latency was asked."""
+    """Return the lines of the objectives; none if no latency was requested."""
     limits = [
         f"{name}: {limit:g}"
         for name, limit in (("ttft_ms", wish.ttft_ms), ("tpot_ms", wish.tpot_ms))
