@@ -98,5 +98,5 @@ app.add_typer(agent.app, name="agent")
 
 
 def main() -> None:
-    """Run the command; a user's mistakes are printed on stderr with exit code 2, never as a traceback."""
+    """Run the command; user errors are printed on stderr with exit code 2, never as a traceback."""
     run(app)

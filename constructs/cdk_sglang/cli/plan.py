@@ -44,7 +44,7 @@ VARIABLE = "CDK_SGLANG_ENVIRONMENTS"
 """Environment variable with `module:function` of an app's own reader."""
 _reader: list[EnvironmentReader] = []
 _ANY: Final = GpuInstance.all()[0]
-"""Stands for every type where none is given: only the model of its request is used."""
+"""Placeholder if no type is given: only the model of its request is used."""
 
 
 def use_environments(reader: EnvironmentReader) -> None:
@@ -63,12 +63,12 @@ def plan(
         str | None,
         typer.Option(
             "--instance",
-            help="With --model: the instance type, for example ml.g6e.2xlarge; all that hold the model, by price, by default.",
+            help="With --model: the instance type, for example ml.g6e.2xlarge; by default all that hold the model, by price.",
         ),
     ] = None,
     tp_size: Annotated[
         int | None,
-        typer.Option("--tp-size", help="With --model: GPUs per copy; the fewest that hold the model by default."),
+        typer.Option("--tp-size", help="With --model: GPUs per copy; by default the minimum that holds the model."),
     ] = None,
     context_length: Annotated[
         int | None,
@@ -94,14 +94,14 @@ def plan(
         Path | None,
         typer.Option(
             "--calibration",
-            help="With --model: file or folder of `cdk-sglang bench`, whose figures predictions near them follow.",
+            help="With --model: file or folder of `cdk-sglang bench`, which calibrates the predictions near its figures.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
-    html: Annotated[Path | None, typer.Option("--html", help="Write the plan as a page.")] = None,
-    wide: Annotated[bool, typer.Option("--wide", help="Print every column, however narrow the terminal is.")] = False,
+    html: Annotated[Path | None, typer.Option("--html", help="Write the plan as an HTML page.")] = None,
+    wide: Annotated[bool, typer.Option("--wide", help="Print every column, even on a narrow terminal.")] = False,
 ) -> None:
-    """Print whether the models fit, their speed and their cost; exit code 1: the plan cannot be deployed, 2: the environment is wrong."""
+    """Print whether the models fit, their speed and their cost. Exit code 1: the plan cannot be deployed; 2: the environment is wrong."""
     _check_usage(env, model=model, instance=instance, html=html)
     if env is not None and models:
         raise ConfigurationError(
@@ -176,7 +176,7 @@ def show_plan(request: FleetRequest, *, as_json: bool = False, html: Path | None
         request: The fleet to plan.
         as_json: Print JSON instead of tables.
         html: File for the plan's page; not written by default.
-        wide: Print every column, however narrow the terminal is.
+        wide: Print every column, even on a narrow terminal.
     """
     fleet_plan = plan_fleet(request)
     if html is not None:
@@ -259,7 +259,7 @@ def model_request(
         context_length=context_length,
         slo=Slo.model_construct(
             at_concurrency=concurrency
-        ),  # only a load: nothing is promised, which a user's may not say
+        ),  # only a load without objectives, which a user's request may not have
         calibration=own_calibration(calibration, models=also),
     )
     endpoint = EndpointRequest(name="endpoint", instances=(gpu_instance,), components=(component,))
