@@ -14,7 +14,7 @@ from cdk_sglang.cli.screen import AnswerScreen
 from cdk_sglang.errors import ConfigurationError, Problem
 
 EnvOption = Annotated[
-    str | None, env_option("Environment, such as prod: its only component, or the one in --component.")
+    str | None, env_option("Environment, such as prod; its only component, or the one in --component.")
 ]
 EndpointOption = Annotated[str | None, typer.Option(help="Endpoint, such as prod-chat.")]
 ComponentOption = Annotated[
@@ -24,7 +24,7 @@ RouteOption = Annotated[
     str | None, typer.Option(help="Instead of --env or --endpoint: <environment>/<route>, such as prod/reasoning.")
 ]
 RegionOption = Annotated[
-    str | None, typer.Option(help="Region; that of the environment's file, else of your AWS settings, by default.")
+    str | None, typer.Option(help="Region; by default that of the environment's file, else that of your AWS settings.")
 ]
 WaitOption = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for a copy.")]
 

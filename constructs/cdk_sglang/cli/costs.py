@@ -61,7 +61,8 @@ def costs(
     output: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.TABLE,
     today: Annotated[bool, typer.Option("--today", help="Add today's costs so far.")] = False,
     region: Annotated[
-        str | None, typer.Option(help="Region; that of the environment's file, else of your AWS settings, by default.")
+        str | None,
+        typer.Option(help="Region; by default that of the environment's file, else that of your AWS settings."),
     ] = None,
 ) -> None:
     """Print what an environment cost, from the reports of its showback; days are in UTC.

@@ -27,7 +27,7 @@ _STAYS: Final = (
 def destroy(
     env: Annotated[str, env_option("Environment, such as dev.")],
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     environments: Annotated[
         Path | None, environments_option("Folder of the environments; the app's own by default.")
     ] = None,

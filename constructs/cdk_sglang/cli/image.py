@@ -51,7 +51,8 @@ def pin(
     ] = "upstream",
     region: Annotated[str, typer.Option("--region", help="Region of AWS's registry, with --base dlc.")] = "us-east-1",
     registry_url: Annotated[
-        str | None, typer.Option("--registry-url", help="A mirror with Docker Hub's API, with --base upstream.")
+        str | None,
+        typer.Option("--registry-url", help="Address of a mirror with Docker Hub's API, with --base upstream."),
     ] = None,
 ) -> None:
     """Print the current digest of the base's tag, and the settings that pin it."""

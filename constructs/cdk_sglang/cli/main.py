@@ -63,7 +63,7 @@ app = typer.Typer(
 def _options(
     *,
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_print_version)
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
     """Plan, predict and look up SGLang deployments on Amazon SageMaker."""

@@ -87,7 +87,7 @@ def cache_bytes_per_token(facts: ModelFacts) -> float | None:
 
 @app.command("show")
 def show_model(
-    model: Annotated[str, typer.Argument(help="Catalogue id.")],
+    model: Annotated[str, typer.Argument(help="Id in the catalogue.")],
     models: Annotated[
         list[Path] | None, typer.Option("--models", help="Include your own models from this file or directory.")
     ] = None,

@@ -31,7 +31,7 @@ _LAYOUTS: Final = (
 _OLD: Final = " *"
 """Marks a price that is old."""
 
-app = typer.Typer(help="Prices of SageMaker hosting, dated.", no_args_is_help=True)
+app = typer.Typer(help="Dated prices of SageMaker hosting.", no_args_is_help=True)
 
 PRICE_LIST = "https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonSageMaker/current"
 TIMEOUT_SECONDS = 120

@@ -42,7 +42,7 @@ class UnreadableWeightsError(Exception):
 
 @app.command("stage")
 def stage(
-    repo: Annotated[str, typer.Argument(help="Model of Hugging Face, for example Qwen/Qwen3-8B.")],
+    repo: Annotated[str, typer.Argument(help="Hugging Face model, for example Qwen/Qwen3-8B.")],
     revision: Annotated[str, typer.Option("--revision", help="Commit, 40 hexadecimal digits.")],
     bucket: Bucket,
     token_secret: Annotated[
@@ -61,7 +61,9 @@ def stage(
     workers: Annotated[
         int, typer.Option("--workers", min=1, max=64, help="Number of files to copy at once, if memory allows.")
     ] = 16,
-    hub_url: Annotated[str | None, typer.Option("--hub-url", help="Another hub with Hugging Face's API.")] = None,
+    hub_url: Annotated[
+        str | None, typer.Option("--hub-url", help="Address of another hub with Hugging Face's API.")
+    ] = None,
 ) -> None:
     """Copy a model to S3: check every file against the hub's hash, skip files that exist, write the manifest last."""
     arguments = ["stage", repo, "--revision", revision, "--bucket", bucket, "--workers", str(workers)]

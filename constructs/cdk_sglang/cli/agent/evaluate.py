@@ -33,14 +33,14 @@ def evaluate(
     *,
     env: Annotated[
         str | None,
-        env_option("Environment, such as prod: its agent's component, or that of --component."),
+        env_option("Environment, such as prod; its agent's component, or the one in --component."),
     ] = None,
     endpoint: EndpointOption = None,
     component: ComponentOption = None,
     region: RegionOption = None,
     model_api: Annotated[
         Literal["sagemaker", "openai"] | None,
-        typer.Option("--model-api", help="Way to the model; sagemaker by default."),
+        typer.Option("--model-api", help="API by which the model is called; sagemaker by default."),
     ] = None,
     prompt_version: Annotated[
         str | None, typer.Option("--prompt-version", help="Version of the system prompt; the newest by default.")

@@ -20,7 +20,8 @@ def seed(
     count: Annotated[int, typer.Option("--count", min=1, max=10_000, help="Number of patients.")] = 40,
     number: Annotated[int, typer.Option("--seed", min=0, help="A different number gives different patients.")] = 0,
     region: Annotated[
-        str | None, typer.Option(help="Region; that of the environment's file, else of your AWS settings, by default.")
+        str | None,
+        typer.Option(help="Region; by default that of the environment's file, else that of your AWS settings."),
     ] = None,
 ) -> None:
     """Write invented patients; the same command writes the same ones again, and nothing else in the table changes.

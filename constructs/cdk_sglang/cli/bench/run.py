@@ -30,16 +30,20 @@ def run(
     env: Annotated[str, env_option("Name of an environment, for example dev.")],
     *,
     component: Annotated[str | None, typer.Option(help="Component, such as chat/llama.")] = None,
-    workload: Annotated[str | None, typer.Option(help="Workload of the environment's bench.")] = None,
+    workload: Annotated[str | None, typer.Option(help="Workload, from `bench` in the environment's file.")] = None,
     api: Api = "openai",
     history: History = None,
     environments: Annotated[Path | None, environments_option("Folder of the environments.")] = None,
     aiperf: Aiperf = None,
     tokenizer: Tokenizer = None,
-    repeats: Annotated[int | None, typer.Option(min=1, max=20, help="Instead of the workload's repeats.")] = None,
-    max_usd: Annotated[float | None, typer.Option(min=0.01, help="Instead of the workload's ceiling.")] = None,
+    repeats: Annotated[
+        int | None, typer.Option(min=1, max=20, help="Number of repeats, instead of the workload's.")
+    ] = None,
+    max_usd: Annotated[
+        float | None, typer.Option(min=0.01, help="Maximum cost in US dollars, instead of the workload's.")
+    ] = None,
     max_error_rate: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Instead of the workload's share of requests that may fail.")
+        float | None, typer.Option(min=0, max=1, help="Share of requests that may fail, instead of the workload's.")
     ] = None,
     runner: Annotated[str, typer.Option(help="aiperf on this machine, or sagemaker: AI benchmark jobs.")] = "aiperf",
     role: Annotated[str | None, typer.Option(help="With --runner sagemaker: ARN of the jobs' role.")] = None,

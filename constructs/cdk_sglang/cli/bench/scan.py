@@ -47,15 +47,20 @@ def scan(
     yes: Annotated[bool, typer.Option("--yes", help="Spend without asking.")] = False,
     input_tokens: Annotated[float, typer.Option(min=1, help="Mean tokens of a prompt.")] = 1024,
     output_tokens: Annotated[float, typer.Option(min=1, help="Mean tokens of an answer.")] = 256,
-    ttft_ms: Annotated[float | None, typer.Option(min=1, help="Objective: time to the first token.")] = None,
-    tpot_ms: Annotated[float | None, typer.Option(min=0.1, help="Objective: time per further token.")] = None,
+    ttft_ms: Annotated[
+        float | None, typer.Option(min=1, help="Objective: time to the first token, in milliseconds.")
+    ] = None,
+    tpot_ms: Annotated[
+        float | None, typer.Option(min=0.1, help="Objective: time per further token, in milliseconds.")
+    ] = None,
     context_length: Annotated[
         int | None, typer.Option(min=1, help="Longest request that a copy must hold, in tokens.")
     ] = None,
     region: Annotated[str, typer.Option(help="Region of the endpoints and of the prices.")] = "us-east-1",
     environments: Annotated[Path, typer.Option(help="Folder with your own models and prices.")] = ENVIRONMENTS,
     calibration: Annotated[
-        Path | None, typer.Option("--calibration", help="File or folder of `cdk-sglang bench` for the plan.")
+        Path | None,
+        typer.Option("--calibration", help="File or folder of `cdk-sglang bench` that calibrates the plan."),
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, max=20, help="Number of measurements of each load.")] = 1,
     start_minutes: Annotated[

@@ -33,7 +33,7 @@ def console(
         int, typer.Option("--port", min=0, max=65_535, help="Port of 127.0.0.1; 0 for any free one.")
     ] = PORT,
     region: Annotated[
-        str | None, typer.Option(help="Region; the environment's own, else that of your AWS settings, by default.")
+        str | None, typer.Option(help="Region; by default the environment's own, else that of your AWS settings.")
     ] = None,
     profile: Annotated[
         str | None, typer.Option("--profile", help="Profile of your AWS settings; that of AWS_PROFILE by default.")

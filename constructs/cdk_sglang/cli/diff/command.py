@@ -46,19 +46,19 @@ def diff(
         bool,
         typer.Option("--markdown", help="Print Markdown for a comment on a pull request, 65,536 characters at most."),
     ] = False,
-    fail: Annotated[bool, typer.Option("--fail", help="End with exit code 1 if anything changes.")] = False,
+    fail: Annotated[bool, typer.Option("--fail", help="Exit with code 1 if anything changes.")] = False,
     budget: Annotated[
         float | None,
         typer.Option(
-            min=0, help="End with exit code 1 if an environment costs more dollars per hour than this at full scale."
+            min=0, help="Exit with code 1 if an environment costs more dollars per hour than this at full scale."
         ),
     ] = None,
     max_rise: Annotated[
         float | None,
-        typer.Option(min=0, help="End with exit code 1 if the dollars per hour at full scale rise by more than this."),
+        typer.Option(min=0, help="Exit with code 1 if the dollars per hour at full scale rise by more than this."),
     ] = None,
     no_replacement: Annotated[
-        bool, typer.Option("--no-replacement", help="End with exit code 1 if anything is replaced, removed or refused.")
+        bool, typer.Option("--no-replacement", help="Exit with code 1 if anything is replaced, removed or refused.")
     ] = False,
 ) -> None:
     """Print what a deployment would do to each endpoint, component and adapter; read-only, with your AWS credentials.

@@ -22,11 +22,14 @@ def doctor(
     *,
     environments: Annotated[Path | None, environments_option()] = None,
     region: Annotated[
-        str | None, typer.Option(help="Region; the environment's own, else that of your AWS settings, by default.")
+        str | None, typer.Option(help="Region; by default the environment's own, else that of your AWS settings.")
     ] = None,
-    hub_url: Annotated[str | None, typer.Option("--hub-url", help="Another hub with Hugging Face's API.")] = None,
+    hub_url: Annotated[
+        str | None, typer.Option("--hub-url", help="Address of another hub with Hugging Face's API.")
+    ] = None,
     registry_url: Annotated[
-        str | None, typer.Option("--registry-url", help="A mirror with Docker Hub's API, for images that are built.")
+        str | None,
+        typer.Option("--registry-url", help="Address of a mirror with Docker Hub's API, for images that are built."),
     ] = None,
     try_tokens: Annotated[
         bool,

@@ -62,7 +62,7 @@ def reject(
     *,
     component: Component = None,
     run: Run = None,
-    reason: Annotated[str, typer.Option("--reason", help="Why, kept with the version.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Reason, stored with the version.")] = "",
     region: Region = None,
     yes: Yes = False,
 ) -> None:

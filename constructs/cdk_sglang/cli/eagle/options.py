@@ -20,9 +20,9 @@ Component = Annotated[
 ]
 Region = Annotated[
     str | None,
-    typer.Option("--region", help="Region; that of the environment's file, else of your AWS settings, by default."),
+    typer.Option("--region", help="Region; by default that of the environment's file, else that of your AWS settings."),
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 
 def check_run(run: str | None) -> None:

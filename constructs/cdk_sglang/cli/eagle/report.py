@@ -41,7 +41,7 @@ def report(
         typer.Option("--calibration", help="Folder for the run's figures, for `cdk-sglang predict --calibration`."),
     ] = None,
     environments: Annotated[Path | None, environments_option("Folder of the environments.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as it is kept.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as it is stored.")] = False,
 ) -> None:
     """Print the evidence of a run: both sides' figures with their intervals, the verdict and its reasons.
 

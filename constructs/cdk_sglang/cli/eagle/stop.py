@@ -25,7 +25,7 @@ def stop(
     *,
     component: Component = None,
     run: Annotated[str | None, typer.Option("--run", help="The run; the one in progress by default.")] = None,
-    reason: Annotated[str, typer.Option("--reason", help="Why, kept with the run.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Reason, stored with the run.")] = "",
     region: Region = None,
     yes: Yes = False,
 ) -> None:

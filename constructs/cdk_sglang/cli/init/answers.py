@@ -130,11 +130,11 @@ def ask_for_rest(answers: Answers) -> None:
     if answers.env is None:
         answers.env = _ask("Name of the environment", "dev2", str)
     if answers.requests_per_second is None and answers.users is None:
-        answers.users = _ask("Users at work in the busiest hour (each asks once a minute)", 60, int)
+        answers.users = _ask("Active users in the busiest hour (each sends one request a minute)", 60, int)
     if answers.input_tokens is None:
-        answers.input_tokens = _ask("Tokens of a mean prompt", EXPECTED_INPUT_TOKENS, int)
+        answers.input_tokens = _ask("Mean tokens of a prompt", EXPECTED_INPUT_TOKENS, int)
     if answers.output_tokens is None:
-        answers.output_tokens = _ask("Tokens of a mean answer", EXPECTED_OUTPUT_TOKENS, int)
+        answers.output_tokens = _ask("Mean tokens of an answer", EXPECTED_OUTPUT_TOKENS, int)
     if answers.ttft_ms is None:
         answers.ttft_ms = _ask("Milliseconds to the first token, at most; 0 for any", 0, int) or None
     if answers.tpot_ms is None:
@@ -149,7 +149,7 @@ def ask_for_rest(answers: Answers) -> None:
             answers.hours, answers.time_zone = hours, _ask("Time zone of the hours", answers.time_zone, str)
     if answers.to_zero is None and answers.hours is None:
         answers.to_zero = typer.confirm(
-            "May the last copy go when nobody asks (the next caller waits minutes)?", default=False, err=True
+            "Remove the last copy when there are no requests (the next caller waits minutes)?", default=False, err=True
         )
 
 

@@ -43,7 +43,7 @@ def init(
     ] = None,
     hub: Annotated[str, typer.Option("--hub", envvar="HF_ENDPOINT", help="Address of Hugging Face.")] = HUB,
     users: Annotated[
-        int | None, typer.Option("--users", help="Users at work in the busiest hour; each asks once a minute.")
+        int | None, typer.Option("--users", help="Active users in the busiest hour; each sends one request a minute.")
     ] = None,
     requests_per_second: Annotated[
         float | None, typer.Option("--requests-per-second", help="Requests in the busiest hour, instead of --users.")
@@ -61,10 +61,10 @@ def init(
         ),
     ] = None,
     ttft_ms: Annotated[
-        float | None, typer.Option("--ttft-ms", help="Mean milliseconds to the first token, at most.")
+        float | None, typer.Option("--ttft-ms", help="Maximum mean time to the first token, in milliseconds.")
     ] = None,
     tpot_ms: Annotated[
-        float | None, typer.Option("--tpot-ms", help="Mean milliseconds per further token, at most.")
+        float | None, typer.Option("--tpot-ms", help="Maximum mean time per further token, in milliseconds.")
     ] = None,
     budget: Annotated[
         float | None, typer.Option("--budget", help="Maximum cost of the busiest hour, in dollars.")
@@ -75,7 +75,9 @@ def init(
     hours: Annotated[
         str | None, typer.Option("--hours", help="Hours with callers, for example 07:30-19:00; zero copies outside.")
     ] = None,
-    days: Annotated[str | None, typer.Option("--days", help="Days of the hours; mon-fri by default.")] = None,
+    days: Annotated[
+        str | None, typer.Option("--days", help="Days on which the hours apply; mon-fri by default.")
+    ] = None,
     time_zone: Annotated[str, typer.Option("--time-zone", help="IANA time zone of the hours.")] = "UTC",
     revision: Annotated[
         str | None,
@@ -103,7 +105,7 @@ def init(
     ] = None,
     count: Annotated[int | None, typer.Option("--count", help="Number of instances of the training plan.")] = None,
     until: Annotated[
-        str | None, typer.Option("--until", help="Day that the training plan must last to, such as 2027-03-01.")
+        str | None, typer.Option("--until", help="Day until which the training plan must last, such as 2027-03-01.")
     ] = None,
     region: Annotated[str | None, typer.Option("--region", help="Region of the fleet; us-east-1 by default.")] = None,
     endpoint: Annotated[str, typer.Option("--endpoint", help="Name of the endpoint.")] = "chat",

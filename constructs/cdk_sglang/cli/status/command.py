@@ -29,7 +29,7 @@ def status(
     *,
     environments: Annotated[Path | None, environments_option()] = None,
     region: Annotated[
-        str | None, typer.Option(help="Region; the environment's own, else that of your AWS settings, by default.")
+        str | None, typer.Option(help="Region; by default the environment's own, else that of your AWS settings.")
     ] = None,
     watch: Annotated[
         float | None,

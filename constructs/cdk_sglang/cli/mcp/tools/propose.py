@@ -83,7 +83,7 @@ class Wish(Spec):
     """Number of instances of the training plan."""
 
     until: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] | None = None
-    """Day that the training plan must last to, such as 2027-03-01."""
+    """Day until which the training plan must last, such as 2027-03-01."""
 
     region: Region = "us-east-1"
     """Region of the fleet and of its prices."""
