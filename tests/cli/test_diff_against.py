@@ -179,7 +179,7 @@ def test_without_a_change_the_comment_says_so_in_a_line_that_machines_read(compa
         ("replaced", Gates(no_replacement=True), ["small/qwen: replaced, not allowed by --no-replacement"]),
         ("added", Gates(max_rise=2), ["2.80 $/h more at full scale, 2.00 allowed by --max-rise"]),
         ("gone", Gates(budget=50, max_rise=0), []),
-        ("nowhere", Gates(budget=50), ["nothing holds it to the budget of 50.00 $/h: a price is unknown"]),
+        ("nowhere", Gates(budget=50), ["the budget of 50.00 $/h cannot be checked: a price is unknown"]),
     ],
 )
 def test_bounds_are_crossed_by_the_cost_at_full_scale_and_by_replacements(

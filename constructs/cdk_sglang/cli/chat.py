@@ -140,7 +140,7 @@ def _obey(line: str, conversation: Conversation) -> None:
         conversation.reset()
         _tell("a new conversation begins")
     else:
-        _tell(_COMMANDS if line == "/help" else f"{line.split(maxsplit=1)[0]} is no command; {_COMMANDS}")
+        _tell(_COMMANDS if line == "/help" else f"{line.split(maxsplit=1)[0]} is not a command; {_COMMANDS}")
 
 
 def _tell(text: str, *, failed: bool = False) -> None:

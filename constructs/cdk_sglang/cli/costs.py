@@ -81,7 +81,7 @@ def costs(
         rows += read_rows(_running_day(place, region))
     elif not reports:
         fail(
-            f"{env}: no report of {dates[0]} to {dates[-1]}; a day's report comes after 01:00 UTC of the next day, and --today has the "
+            f"{env}: no report of {dates[0]} to {dates[-1]}; a day's report is written after 01:00 UTC of the next day, and --today has the "
             "day that runs",
             code=1,
         )
@@ -158,7 +158,7 @@ def _print(found: Costs, place: Place, *, missing: Sequence[dt.date], output: Fo
         if expected is not None:
             low, typical, high = expected
             console.print(
-                f"the plan expected ${typical:,.2f} for these hours: ${low:,.2f} at the least, ${high:,.2f} at the most",
+                f"the plan expected ${typical:,.2f} for these hours: at least ${low:,.2f}, at most ${high:,.2f}",
                 soft_wrap=True,
             )
     for remark in found.remarks:

@@ -153,7 +153,7 @@ def _agree(env: str, output: Path, environments: Path | None, *, ask: bool) -> O
     if questions == [_UNKNOWN]:
         typer.echo(f"deploy: {_UNKNOWN}", err=True)
     if ask and questions:
-        typer.echo("\n".join(["to agree to:", *(f"  {question}" for question in questions)]))
+        typer.echo("\n".join(["to confirm:", *(f"  {question}" for question in questions)]))
         if not typer.confirm("deploy?"):
             typer.echo("deploy: nothing was deployed", err=True)
             raise typer.Exit(1)

@@ -100,7 +100,7 @@ def test_actions_of_others_are_read_with_ranges_of_days_and_one_bound() -> None:
         ([action("cron(0 8 1 * ? *)", 1)], "no hour of days of the week"),
         ([action("cron(0 8 ? * MON#1 *)", 1)], "no hour of days of the week"),
         ([action("cron(0 8 ? * MON *)", 1, StartTime=TODAY)], "begins or ends at a date"),
-        ([action("at(2030-01-01T08:00:00)", 3)], "no later action takes back"),
+        ([action("at(2030-01-01T08:00:00)", 3)], "no later action resets"),
         (
             [action("cron(0 8 ? * MON *)", 1, Timezone="Europe/Berlin"), action("cron(0 9 ? * MON *)", 2)],
             "several time zones",

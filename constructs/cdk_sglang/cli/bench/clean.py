@@ -48,9 +48,11 @@ def clean_left_over(stacks: ScanStacks) -> None:
     """
     for one in stacks.left():
         if one.is_over(stacks.now()):
-            stacks.say(f"deleting {one.name}, which scan {one.scan} has left")
+            stacks.say(f"deleting {one.name}, left over from scan {one.scan}")
             text = stacks.delete(one.name)
             if text is not None:
                 stacks.say(f"not deleted: {text}")
         else:
-            stacks.say(f"{one.name} is of scan {one.scan}, which may still run; if not: cdk-sglang bench clean")
+            stacks.say(
+                f"{one.name} belongs to scan {one.scan}, which may still be running; if not: cdk-sglang bench clean"
+            )

@@ -67,7 +67,7 @@ def _ahead(measurements: Sequence[Measurement]) -> list[str]:
     now = dt.datetime.now(tz=dt.UTC)
     runs = dict.fromkeys(one.run for one in measurements if one.started - now > _AHEAD)
     return [
-        f"run {run} is of the future: the clock of the machine that measured it was ahead, so previous and last may be other runs than you "
+        f"run {run} is dated in the future: the clock of the machine that measured it was ahead, so previous and last may be other runs than you "
         "mean; name both"
         for run in runs
     ]

@@ -120,7 +120,7 @@ def scan(
     for one in done.results:
         if one.left:
             typer.echo(
-                f"bench: not deleted: {one.left}; it may cost until it is: cdk-sglang bench clean --region {region}",
+                f"bench: not deleted: {one.left}; it may cost money until it is deleted: cdk-sglang bench clean --region {region}",
                 err=True,
             )
     is_done = (

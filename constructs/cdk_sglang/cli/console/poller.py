@@ -176,8 +176,8 @@ class Poller:
             pause = _SIGNED_OUT_PAUSE_S
         elif problem:
             pause = min(pause * 2**state.failures, max(pause, _PAUSE_MAX_S))
-            shown = "" if state.read_at is None else f"; shown is what was read at {_clock_of(state.read_at)}"
-            problem = f"{' '.join(problem.split())}{shown}; asked again in {pause:.0f} s"
+            shown = "" if state.read_at is None else f"; the values shown were read at {_clock_of(state.read_at)}"
+            problem = f"{' '.join(problem.split())}{shown}; next attempt in {pause:.0f} s"
         state.problem, state.signed_out = problem, signed_out
         state.due = self._clock() + pause
         state.running = False

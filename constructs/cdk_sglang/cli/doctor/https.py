@@ -62,5 +62,5 @@ def not_reached(url: str, error: Exception) -> CouldNotCheckError:
     reason = getattr(error, "reason", error)
     return CouldNotCheckError(
         f"{urlsplit(url).netloc} was not reached: {reason}",
-        "offline this cannot be looked at; AWS asks it from its own network",
+        "this cannot be checked offline; AWS calls it from its own network",
     )

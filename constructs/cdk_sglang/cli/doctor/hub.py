@@ -58,7 +58,7 @@ def _look(model: HubNeeds, url: str) -> Finding:
     if answer.status in _REFUSED:
         if model.token_secret is not None:
             return unknown(
-                "is private, gated or not there: Hugging Face shows it to no stranger, and the secret's token is not read here (--try-tokens)",
+                "is private, gated or does not exist: Hugging Face does not show it without a token, and the secret's token is not read here (--try-tokens)",
                 f"look at {page} with the account of the token in {model.token_secret}",
             )
         return failure(

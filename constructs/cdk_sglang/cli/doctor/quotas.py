@@ -105,7 +105,7 @@ def _look(
             f"Service Quotas does not list '{name}' in {account.region}", f"look for it in the console: {_CONSOLE}"
         )
     others = elsewhere().get(kind, 0) if kind is not None else sum(elsewhere().values())
-    text = f"'{name}' ({quota.code}) is {quota.value:g}: {most} here at the most, {others} run on the account's other endpoints"
+    text = f"'{name}' ({quota.code}) is {quota.value:g}: at most {most} here, {others} run on the account's other endpoints"
     if quota.value >= most + others:
         return ok(text)
     return failure(text, _request(account, quota, most + others))

@@ -35,7 +35,7 @@ def promote(env: Env, *, component: Component = None, run: Run = None, region: R
     waiting = _waiting(pipeline, run)
     if waiting is not None:
         _show_verdict(pipeline, waiting.run)
-        confirm(f"Let {waiting.run} serve?", yes=yes, otherwise="The run goes on waiting")
+        confirm(f"Let {waiting.run} serve?", yes=yes, otherwise="The run keeps waiting")
         _answer(pipeline, waiting, approved=True, reason="")
         typer.echo(
             f"{waiting.run} is approved, and its pipeline rolls it out: cdk-sglang eagle status {pipeline.place.options} --watch"
@@ -78,7 +78,7 @@ def reject(
             f"{run or 'no run'} {'does not wait' if run else 'waits'} for an answer; see cdk-sglang eagle status {pipeline.place.options}",
             code=1,
         )
-    confirm(f"Refuse {waiting.run}?", yes=yes, otherwise="The run goes on waiting")
+    confirm(f"Refuse {waiting.run}?", yes=yes, otherwise="The run keeps waiting")
     _answer(pipeline, waiting, approved=False, reason=reason)
     typer.echo(f"{waiting.run} is refused; what serves goes on serving")
 
@@ -111,7 +111,7 @@ def rollback(
             fail(f"{pipeline.place.component} serves the model alone; there is nothing before it", code=1)
         target = previous_of(pipeline.versions(), served=served.version, parameter=pipeline.place.parameter)
         if target is not None and not pipeline.is_whole(Served.parse(target.value)):
-            typer.echo(f"{target.run} is not whole any more, so the model alone is gone back to", err=True)
+            typer.echo(f"{target.run} is no longer complete, so the rollback goes to the model alone", err=True)
             target = None
     if name_of(target) == served.version:
         typer.echo(f"{pipeline.place.component} serves {served.text} already")

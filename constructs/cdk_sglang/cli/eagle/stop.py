@@ -45,7 +45,7 @@ def stop(
     typer.echo(f"{found.run} is at {where}; about {found.spent_usd:,.2f} $ so far")
     if found.step == _PROMOTION:
         typer.echo(
-            "its version is being rolled out: CloudFormation takes the rollout back unless it is nearly over, and then the version serves"
+            "its version is being rolled out: CloudFormation rolls the update back unless it is nearly over, and then the version serves"
         )
     confirm(f"Stop {found.run}?", yes=yes, otherwise="The run goes on")
     _stop(pipeline, found, where=where, reason=reason)

@@ -35,7 +35,7 @@ def check_at_rest(pipeline: Pipeline, stack: dict[str, Any]) -> None:
         )
     if status not in _AT_REST:
         fail(
-            f"stack {pipeline.place.stack} is {status}; bring it to rest first (cdk-sglang deploy, or CloudFormation's console)",
+            f"stack {pipeline.place.stack} is {status}; bring it to a stable state first (cdk-sglang deploy, or CloudFormation's console)",
             code=1,
         )
 
@@ -101,7 +101,7 @@ def _follow(pipeline: Pipeline, value: str, *, token: str) -> None:
             _sleep(POLL_SECONDS)
     except KeyboardInterrupt:
         fail(
-            f"stopped looking; CloudFormation goes on with {place.stack}. See it: cdk-sglang eagle status {place.options}; take it back: "
+            f"stopped looking; CloudFormation goes on with {place.stack}. See it: cdk-sglang eagle status {place.options}; roll it back: "
             f"aws cloudformation cancel-update-stack --stack-name {place.stack}",
             code=1,
         )

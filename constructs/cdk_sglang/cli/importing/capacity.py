@@ -85,7 +85,7 @@ def _kind(running: Running, most: int, *, path: str, today: dt.date, notes: Note
     plan = running.plan or {}
     ends = plan.get("EndTime")
     until = ends.date() if isinstance(ends, dt.datetime) else today
-    notes.comment(path, "The plan must last to this day at the least; what happens before its end: on_expiry.")
+    notes.comment(path, "The plan must last at least until this day; what happens before its end: on_expiry.")
     reserved = {
         "training_plan": arn,
         "type": types[0],

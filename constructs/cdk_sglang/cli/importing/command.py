@@ -162,7 +162,7 @@ def _report(
     if running.environment == name:
         typer.echo(f"{outcome}; it is of environment {name}: compare it with that one's own file", err=file is None)
         return
-    fix = "mend it, then: " if problems else ""
+    fix = "fix it, then: " if problems else ""
     named = name if file is None else shown_env(file.stem, file.parent)
     typer.echo(
         f"{outcome}; next: {fix}cdk-sglang plan --env {named}, cdk-sglang doctor --env {named}; docs/import.md says how to move callers",

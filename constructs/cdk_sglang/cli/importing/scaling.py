@@ -87,7 +87,7 @@ def _tracked(scaling: Scaling, *, path: str, component_name: str, notes: Notes) 
     for name, member in (("scale_out", "ScaleOutCooldown"), ("scale_in", "ScaleInCooldown")):
         content[f"{name}_cooldown_seconds"] = config.get(member, _AWS_COOLDOWN_SECONDS)
     if config.get("DisableScaleIn"):
-        notes.lost(path, "scaling in is switched off", "copies also go")
+        notes.lost(path, "scaling in is switched off", "copies are also removed")
     return content
 
 
@@ -106,7 +106,7 @@ def _target(config: Mapping[str, Any], *, path: str, component_name: str, notes:
     custom = config.get("CustomizedMetricSpecification") or {}
     metric = _formula(custom, value, component_name=component_name)
     if metric is None:
-        notes.lost(path, predefined or "a metric that no formula says", "requests in flight, as planned")
+        notes.lost(path, predefined or "a metric that no formula expresses", "requests in flight, as planned")
         return {}
     return {"metric": metric}
 

@@ -201,7 +201,7 @@ def _once_windows(changes: Sequence[_Change], own: Bounds) -> tuple[dict[str, di
             name = f"once-{len(windows) + 1}"
             windows[name] = {"begins": begin.moment, "ends": end.moment, **_bounds(own_bounds, own)}
     if held and held[-1][1] != own:
-        return windows, {held[-1][0].name: "sets bounds that no later action takes back"}
+        return windows, {held[-1][0].name: "sets bounds that no later action resets"}
     return windows, {}
 
 

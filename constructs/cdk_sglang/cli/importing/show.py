@@ -16,7 +16,7 @@ from cdk_sglang.cli.importing.notes import Difference, Kind
 _WIDE_FROM: Final = 120
 """Minimum characters per line for a table of differences."""
 _TITLES: Final = {
-    Kind.LOST: "cannot be said in the file",
+    Kind.LOST: "cannot be expressed in the file",
     Kind.CHANGED: "our defaults would change",
     Kind.UNREAD: "could not be read",
 }
