@@ -215,7 +215,7 @@ def test_a_lock_without_hashes_is_refused(tmp_path: Path) -> None:
     folder = agent_folder(tmp_path / "agent", lock="strands-agents==1.62.0\n")
     (problem,) = problems(AgentSources.read, folder)
     assert problem == (
-        f"{folder / 'requirements.lock'} has no hashes, so nobody knows what is shipped; "
+        f"{folder / 'requirements.lock'} has no hashes, so it is not fixed what is shipped; "
         "write it with: uv pip compile --generate-hashes"
     )
 

@@ -85,7 +85,7 @@ def test_python_spelling_and_a_list_without_a_frame_are_read_too(tmp_path: Path)
         ([tool(inputSchema={"type": "string"})], "[0].inputSchema: missing or not an object; write {type: object, properties: {…}}"),
         (
             [tool(inputSchema={"type": "object", "required": ["day"]})],
-            "[0].inputSchema.required: 'day' is none of its properties; add it, or remove it here",
+            "[0].inputSchema.required: 'day' is not one of its properties; add it, or remove it here",
         ),
         (
             [tool(inputSchema={"type": "object", "properties": {"a": {"type": "string", "anyOf": []}}})],

@@ -134,7 +134,7 @@ def _expressed(schema: Mapping[str, Any], path: str, problems: list[Problem]) ->
     required = schema.get("required", [])
     unknown = [name for name in required if name not in expressed.get("properties", {})]
     problems += [
-        Problem(f"{path}.required", f"{name!r} is none of its properties; add it, or remove it here")
+        Problem(f"{path}.required", f"{name!r} is not one of its properties; add it, or remove it here")
         for name in unknown
     ]
     if required:

@@ -217,7 +217,7 @@ def reason_of(what: str, error: Exception) -> Reason:
 def _refused(what: str, error: dict[str, str]) -> Reason:
     code, message = error.get("Code", "unknown"), error.get("Message", "no reason given")
     if code in EXPIRED:
-        text = f"{what}: the AWS credentials are not valid any more ({code}); {sign_in()}"
+        text = f"{what}: the AWS credentials are no longer valid ({code}); {sign_in()}"
         return Reason(text=text, code=2, signed_out=True)
     if code in _SKEWED or message.startswith(_SKEWED_WORDS):
         text = f"{what}: the clock of this machine differs too much from that of AWS ({message}); set it, for example with `timedatectl set-ntp true`"

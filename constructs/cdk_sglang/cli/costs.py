@@ -29,7 +29,7 @@ _REPORT: Final = re.compile(rf"{REPORTS}(\d{{4}}-\d{{2}}-\d{{2}})\.csv")
 
 
 class Format(enum.StrEnum):
-    """How costs are printed."""
+    """Output formats of costs."""
 
     TABLE = "table"
     CSV = "csv"
@@ -38,7 +38,7 @@ class Format(enum.StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where an environment's reports are, as its stack published it.
+    """Location of an environment's reports, as its stack published it.
 
     Attributes:
         bucket: Bucket of the reports.

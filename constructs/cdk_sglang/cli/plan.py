@@ -2,7 +2,7 @@
 
 Environments are read and checked by `cdk_sglang.environments.planning.fleet_request`. An app with settings of its own registers another function
 that turns an environment's name into a `FleetRequest` (see `use_environments`), or names it as `module:function` in `CDK_SGLANG_ENVIRONMENTS`.
-The function gets `--environments` as `folder`, and adds the user's own models and prices; for one model, the command reads those beside the
+The function gets `--environments` as `folder`, and adds the user's own models and prices; for one model, the command reads those next to the
 environments.
 """
 
@@ -108,13 +108,13 @@ def plan(
             [
                 Problem(
                     "--models",
-                    "goes with --model; an environment's own models are read from the folder models beside it, where models "
+                    "goes with --model; an environment's own models are read from the folder models next to it, where models "
                     "add --into puts them",
                 ),
             ]
         )
     if env is not None and calibration is not None:
-        text = "goes with --model; an environment names its own: planning: {calibration: <file beside it>}"
+        text = "goes with --model; an environment names its own: planning: {calibration: <file next to it>}"
         raise ConfigurationError([Problem("--calibration", text)])
     if env is not None:
         request = read_environment(env, environments)
@@ -233,7 +233,7 @@ def model_request(
         context_length: Tokens of the longest request, answer included; the model's own limit if None.
         concurrency: Requests in flight per copy.
         region: Region of the prices.
-        folder: Folder of the environments, beside which the user's models and prices are.
+        folder: Folder of the environments, next to which the user's models and prices are.
         models: Files or directories of the user's models instead.
         calibration: File or folder of measurements; none by default.
 

@@ -40,7 +40,7 @@ def run(app: typer.Typer) -> None:
             raise
         print(f"this command needs {package}; pip install 'cdk-sglang[{_EXTRAS[package]}]'", file=sys.stderr)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:  # before or after a command: Typer looks at those within
+    except KeyboardInterrupt:  # before or after a command: Typer handles those during a command
         print("\nstopped", file=sys.stderr)
         raise SystemExit(STOPPED) from None
     except BrokenPipeError:

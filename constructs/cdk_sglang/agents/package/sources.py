@@ -74,7 +74,7 @@ class AgentSources:
             if not (folder / name).is_file()
         ]
         if not problems and "--hash=sha256:" not in sources.lock.read_text(encoding="utf-8"):
-            text = f"{sources.lock} has no hashes, so nobody knows what is shipped; write it with: uv pip compile --generate-hashes"
+            text = f"{sources.lock} has no hashes, so it is not fixed what is shipped; write it with: uv pip compile --generate-hashes"
             problems = [Problem("", text)]
         if problems:
             raise ConfigurationError(problems)

@@ -131,7 +131,7 @@ def print_run(measurements: Sequence[Measurement]) -> None:
     for heading in ("load", "requests", "failed", *(figure.name for figure in FIGURES)):
         table.add_column(heading, justify="left" if heading == "load" else "right")
     plan = Table(
-        "load", "figure", "measured", "planned", "band", "verdict", box=box.SIMPLE_HEAD, title="beside the plan"
+        "load", "figure", "measured", "planned", "band", "verdict", box=box.SIMPLE_HEAD, title="compared with the plan"
     )
     for repeats in steps_of(measurements).values():
         table.add_row(
@@ -156,7 +156,7 @@ def print_run(measurements: Sequence[Measurement]) -> None:
         console.print(plan)
     else:
         console.print(
-            "beside the plan: nothing, since the plan has no figures of this model or this kind of load, copies changed or are unknown, "
+            "not compared with the plan, since the plan has no figures of this model or this kind of load, copies changed or are unknown, "
             "or no repeat counts",
             soft_wrap=True,
         )

@@ -1,4 +1,4 @@
-"""The console's server: loopback only, for whoever has the key of this start, and read-only.
+"""The console's server: loopback only, only with the key of this start, and read-only.
 
 A page that the user visits can reach loopback too, by `fetch`, by a form, or as its own origin, if its name is pointed at 127.0.0.1 after it
 was loaded. So a request needs a Host that only this machine has, no foreign Origin, and for data the key in a header, which no form and no

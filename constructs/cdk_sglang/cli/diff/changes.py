@@ -1,4 +1,4 @@
-"""What CloudFormation does to each resource on the way from some templates to others, without asking AWS.
+"""What CloudFormation does to each resource when it goes from some templates to others, computed without AWS.
 
 A resource changes if its own properties differ, or if they refer to a value that changes: everything of a replaced resource, the attributes
 of a custom resource whose properties change, and SSM parameters, by which the stacks of an environment hand values to each other.

@@ -1,4 +1,4 @@
-"""What all parts of a comparison share, and words that they have in common."""
+"""What all parts of a comparison share, and text that they have in common."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def _subnet(change: Change, properties: Mapping[str, Any], pair: Pair, changes: 
         if isinstance(there, str) and ipaddress.ip_network(there, strict=False).overlaps(addresses):
             yield (
                 f"{change.logical_id} ({change.type}) of {change.stack}: CloudFormation creates it before it deletes {name}, and AWS refuses a second "
-                f"one with {_ADDRESSES} {properties[_ADDRESSES]}{'' if there == properties[_ADDRESSES] else f' beside {there}'}: the deployment fails; "
+                f"one with {_ADDRESSES} {properties[_ADDRESSES]}{'' if there == properties[_ADDRESSES] else f' next to {there}'}: the deployment fails; "
                 f"leave network.availability_zones as deployed, or change it {ANOTHER_NETWORK}"
             )
             return

@@ -1,4 +1,4 @@
-"""What `cdk-sglang diff` says, as values."""
+"""The results of `cdk-sglang diff`, as values."""
 
 from __future__ import annotations
 

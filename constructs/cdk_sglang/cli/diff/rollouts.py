@@ -1,4 +1,4 @@
-"""How an update reaches copies and instances: steps, room in addition to what serves, minutes, dollars.
+"""How an update is rolled out to copies and instances: steps, room in addition to what serves, minutes, dollars.
 
 Time comes from the plan's start-up phases (planning/startup.py), which are estimates. Where AWS documents nothing, the assumption is that
 of docs/updates.md: without a rollout all new copies start next to the old ones, and without room an old copy stops first.
@@ -75,7 +75,7 @@ def copy_minutes(deployment: Mapping[str, Any], copies: Span, start: StartSecond
 
 @dataclass(frozen=True, kw_only=True)
 class FleetUpdate:
-    """How a new configuration reaches the instances of an endpoint.
+    """How a new configuration is rolled out to the instances of an endpoint.
 
     Attributes:
         batch_percent: Percentage of the instances that are replaced at a time; None for a second fleet.

@@ -1,4 +1,4 @@
-"""What `cdk-sglang diff` prints for a person, at any width."""
+"""The output of `cdk-sglang diff` as text of any width."""
 
 from __future__ import annotations
 

@@ -200,9 +200,7 @@ def _refused(service: str, error: ClientError) -> CouldNotCheckError | None:
         action = f"{_PREFIXES.get(service, service)}:{error.operation_name}"
         return DeniedError(match[1] if match else _ACTIONS.get(action, action))
     if code in EXPIRED or code == "AuthFailure":
-        return CouldNotCheckError(
-            f"the AWS credentials are not valid any more ({code})", f"{sign_in()}; {_NOT_ENABLED}"
-        )
+        return CouldNotCheckError(f"the AWS credentials are no longer valid ({code})", f"{sign_in()}; {_NOT_ENABLED}")
     if code in THROTTLED or code == "RequestLimitExceeded":
         return CouldNotCheckError(f"{service} throttles the request ({message})", "run it again in a minute")
     return None

@@ -23,7 +23,7 @@ class Answer:
     Attributes:
         status: HTTP status.
         code: X-Error-Code of a refusal; empty without one.
-        content: The JSON object; empty if it is none.
+        content: The JSON object; empty if it is not one.
     """
 
     status: int

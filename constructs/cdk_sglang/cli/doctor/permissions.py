@@ -1,4 +1,4 @@
-"""What the user and CloudFormation's role may do, by IAM's own simulation of their policies."""
+"""What the user and CloudFormation's role may do, according to IAM's own simulation of their policies."""
 
 from __future__ import annotations
 

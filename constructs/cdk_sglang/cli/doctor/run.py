@@ -35,7 +35,7 @@ def run_checks(checks: Sequence[Check], *, limit_seconds: float = LIMIT_SECONDS)
         thread.start()
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    late = unknown(f"no answer within {limit_seconds:g} seconds", "run it again; look at the network if that recurs")
+    late = unknown(f"no answer within {limit_seconds:g} seconds", "run it again; check the network if that recurs")
     return [Result(name=check.name, finding=findings.get(number, late)) for number, check in enumerate(checks)]
 
 

@@ -1,4 +1,4 @@
-"""How a run is shown: a table of its steps where there is room, lines where there is not."""
+"""The output of a run: a table of its steps if there is room, else lines."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def _follow(pipeline: Pipeline, value: str, *, token: str) -> None:
                 )
             if not status.endswith("_IN_PROGRESS"):
                 fail(
-                    f"stack {place.stack} is {status} without the version: somebody else has updated it; look at its events",
+                    f"stack {place.stack} is {status} without the version: something else has updated it; check its events",
                     code=1,
                 )
             _sleep(POLL_SECONDS)

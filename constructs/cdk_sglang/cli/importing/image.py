@@ -143,7 +143,7 @@ def _dlc(match: re.Match[str], container: Container, *, notes: Notes) -> Importe
         has = f"digest {digest[:19]}… of {'an unknown tag' if tag is None else f'tag {tag}, unknown to this version'}"
         notes.comment(
             "image",
-            "The digest is exact; the tag beside it is the nearest known one, whose release SGLang's options are checked for.",
+            "The digest is exact; the tag next to it is the nearest known one, whose release SGLang's options are checked for.",
         )
         notes.changed("image.dlc", has, f"the same digest, checked as {content['dlc']}")
     elif known is None:

@@ -1,4 +1,4 @@
-"""What the description of an endpoint cannot say, or states only approximately."""
+"""What the description of an endpoint cannot express, or states only approximately."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 
 class Kind(enum.StrEnum):
-    """What a difference comes from."""
+    """Causes of a difference."""
 
     LOST = "not in the file"
     CHANGED = "our default"
@@ -20,7 +20,7 @@ class Difference:
     """One thing that a deployment of the file would make different.
 
     Attributes:
-        kind: What it comes from.
+        kind: Its cause.
         field: Where, as the file or AWS calls it.
         has: What the running endpoint has.
         makes: What a deployment of the file would make.

@@ -1,4 +1,4 @@
-"""What AWS says of a running endpoint: read with the user's credentials, never changed."""
+"""What AWS reports about a running endpoint: read with the user's credentials, never changed."""
 
 from __future__ import annotations
 

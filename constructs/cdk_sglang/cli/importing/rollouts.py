@@ -1,4 +1,4 @@
-"""How the last update was rolled out, and the alarms that would have rolled it back, as an environment file says them."""
+"""How the last update was rolled out, and the alarms that would have rolled it back, as an environment file states them."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ ENVIRONMENT_TAG: Final = "cdk-sglang:environment"
 
 @dataclass(frozen=True, kw_only=True)
 class Scaling:
-    """What Application Auto Scaling has of a component or variant.
+    """What Application Auto Scaling stores for a component or variant.
 
     Attributes:
         target: The scalable target; None without one.

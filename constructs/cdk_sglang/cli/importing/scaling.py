@@ -36,7 +36,7 @@ def imported_scaling(
     """Return the key `scaling` of a component; empty where nothing scales it.
 
     Args:
-        scaling: What Application Auto Scaling has of it.
+        scaling: What Application Auto Scaling stores for it.
         alarms: Alarms by name.
         where: Path of the component in the file.
         component_name: Its name in SageMaker.

@@ -140,7 +140,7 @@ def _tell_of_a_draft(version: str, *, path: str, notes: Notes) -> None:
     makes = "the same files and options for good, and no pipeline; write back model and speculative of the environment's file"
     notes.lost(path, f"version {version} of a draft, which its pipeline promoted", makes)
     notes.comment(
-        path, "A copy of the model with the draft beside it. Where the model alone is, and which it is, no API says."
+        path, "A copy of the model with the draft next to it. No API says where the model alone is, or which one it is."
     )
 
 

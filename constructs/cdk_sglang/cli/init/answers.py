@@ -33,7 +33,7 @@ class Answers:
         env: Name of the environment.
         model: Id of the model.
         requests_per_second: Requests that arrive per second in the busiest hour.
-        users: Users at work in the busiest hour, instead of the requests.
+        users: Active users in the busiest hour, instead of the requests.
         input_tokens: Mean tokens of a prompt.
         output_tokens: Mean tokens of an answer.
         context_length: Tokens of the longest request, answer included.
@@ -52,7 +52,7 @@ class Answers:
         training_plan: ARN of a training plan whose instances are used.
         count: Instances of the plan.
         until: Day that the plan must last to, "2027-03-01".
-        adapters: LoRA adapters that callers choose among; None for none.
+        adapters: LoRA adapters that callers choose among; None if there are none.
         adapter_rank: Largest rank of an adapter.
     """
 

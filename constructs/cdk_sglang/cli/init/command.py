@@ -176,7 +176,7 @@ def init(
 
 
 def has_terminal() -> bool:
-    """Return whether there is somebody to ask."""
+    """Return whether there is a terminal to ask at."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 

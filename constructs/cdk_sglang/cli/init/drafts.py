@@ -51,7 +51,7 @@ def wish_of(answers: Answers, *, region: str, folder: Path) -> Wish:
     Args:
         answers: The answers.
         region: Region of the fleet.
-        folder: Folder of the environments, beside which the user's models and prices are.
+        folder: Folder of the environments, next to which the user's models and prices are.
 
     Raises:
         ConfigurationError: The model or instance type is unknown, the model's longest request shorter than the one asked for, or
@@ -131,7 +131,7 @@ def drafts_of(wish: Wish, answers: Answers, *, name: str, endpoint: str, folder:
         folder: Folder of the environments.
 
     Raises:
-        ConfigurationError: There is none; the problem says what is nearest.
+        ConfigurationError: There is none; the problem names the nearest one.
     """
     proposals = propose(wish)
     if proposals.problem is not None:
@@ -178,7 +178,7 @@ def request_of_text(text: str, *, name: str, folder: Path, command: str) -> Flee
     Args:
         text: The environment file.
         name: Name of the environment.
-        folder: Folder of the environments, beside which the user's models and prices are.
+        folder: Folder of the environments, next to which the user's models and prices are.
         command: Who asks; begins the problem of an app whose reader takes no folder.
 
     Raises:
@@ -210,7 +210,7 @@ def planned(text: str, *, name: str, folder: Path) -> tuple[Sequence[Problem], t
     Args:
         text: The environment's file.
         name: Its name.
-        folder: Folder of the environments, with models and prices of the user's own.
+        folder: Folder of the environments, with the user's own models and prices.
     """
     try:
         plan = plan_fleet(request_of_text(text, name=name, folder=folder, command="init"))

@@ -131,7 +131,7 @@ def _server(wish: Wish, answers: Answers, proposal: Proposal) -> list[str]:
     held = max(answers.adapters, answers.adapter_slots)  # SGLang holds no fewer than may run at once
     lora = f"max_rank: {answers.rank}, target_modules: [all], max_loras_per_batch: {answers.adapter_slots}, max_loaded_loras: {held}"
     return [
-        f"        # Adapters: {answers.adapter_slots - 1} at once beside the model alone, {held} kept in host memory.",
+        f"        # Adapters: {answers.adapter_slots - 1} at once in addition to the model alone, {held} kept in host memory.",
         f"        server: {{{options}, lora: {{{lora}}}}}",
         "        # adapters: {billing: {key: adapters/billing.tar.gz}} # by the name that callers use; archives in the bucket",
     ]
@@ -145,7 +145,7 @@ def _scaling(answers: Answers, proposal: Proposal) -> list[str]:
         begins, _, ends = answers.hours.partition("-")
         days = ", ".join(answers.day_list)
         return [
-            f"{why} None runs outside the hours unless somebody asks.",
+            f"{why} None runs outside the hours unless there is a request.",
             "        scaling:",
             "          min_copies: 0",
             f"          max_copies: {proposal.copies}",

@@ -69,7 +69,7 @@ def call(name: str, arguments: Mapping[str, Any], workspace: Workspace) -> Outco
         # The protocol goes on whatever a tool or the user's own app does; the log has the traceback.
         _logger.exception("%s failed", name)
         text = f"failed within ({type(error).__name__}: {error})"
-        return _refused([problem_row(Problem(name, f"{' '.join(text.split())}; look at the server's log on stderr"))])
+        return _refused([problem_row(Problem(name, f"{' '.join(text.split())}; see the server's log on stderr"))])
 
 
 def _shortened(value: Any) -> Any:

@@ -84,7 +84,7 @@ class ProblemRow(Spec):
     """Place of the value: names joined by dots, or an argument of the tool; empty for the whole."""
 
     problem: str
-    """What is wrong, with the value got."""
+    """What is wrong, with the value found."""
 
     next_step: str
     """What to do about it; empty if the problem says it all."""

@@ -1,4 +1,4 @@
-"""What CloudWatch has measured of components: classic metrics, and SGLang's own metrics by PromQL."""
+"""What CloudWatch has measured for components: classic metrics, and SGLang's own metrics by PromQL."""
 
 from __future__ import annotations
 

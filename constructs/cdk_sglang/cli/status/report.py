@@ -56,7 +56,7 @@ class Measured:
     Attributes:
         requests_per_s: Requests per second (CloudWatch).
         failed_share: Share of requests that failed on the serving side (CloudWatch).
-        concurrent_per_copy: Most requests running or waiting on one copy (CloudWatch).
+        concurrent_per_copy: Maximum number of requests running or waiting on one copy (CloudWatch).
         latency_p99_ms: Time in the container, p99, milliseconds (CloudWatch).
         ttft_mean_ms: Mean time to the first token, milliseconds (engine).
         ttft_p99_ms: The same, p99 (engine).

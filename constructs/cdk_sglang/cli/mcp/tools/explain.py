@@ -50,7 +50,7 @@ class Setting(Spec):
     """What it means."""
 
     type: str
-    """What it takes."""
+    """Its type."""
 
     default: str | None
     """Its default as JSON; null without one."""
@@ -85,7 +85,7 @@ class Explanation(Spec):
     """What to do."""
 
     setting: Setting | None
-    """What the schema says of the setting; null for anything else, or if the schema is not installed."""
+    """What the schema says about the setting; null for anything else, or if the schema is not installed."""
 
     read_on: list[Place]
     """Sections of the documentation; empty if it is not installed."""
@@ -244,7 +244,7 @@ def _unknown(text: str) -> Explanation:
         problem=f"nothing is known here of {text[:200]!r}",
         next_step=(
             "give one whole line as cdk-sglang printed it, the name of an alarm, or a line of the container's log; a person can run "
-            "cdk-sglang doctor --env <name>, which names what stands in the way of a deployment"
+            "cdk-sglang doctor --env <name>, which names what would make a deployment fail"
         ),
         setting=None,
         read_on=[],

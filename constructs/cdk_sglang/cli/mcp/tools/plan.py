@@ -140,7 +140,7 @@ class ComponentRow(Spec):
 
 
 class EndpointRow(Spec):
-    """What one endpoint takes."""
+    """What one endpoint needs."""
 
     endpoint: str
     """Its name."""

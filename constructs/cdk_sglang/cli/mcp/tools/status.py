@@ -33,7 +33,7 @@ class MeasuredFigures(Spec):
     """Share of requests that failed on the serving side (CloudWatch)."""
 
     concurrent_per_copy: float | None
-    """Most requests running or waiting on one copy (CloudWatch)."""
+    """Maximum number of requests running or waiting on one copy (CloudWatch)."""
 
     latency_p99_ms: float | None
     """Time in the container, p99, milliseconds (CloudWatch)."""
