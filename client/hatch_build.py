@@ -1,4 +1,4 @@
-"""Build hook: the package is `constructs/cdk_sglang/client` of the repository, under the name that it has here."""
+"""Build hook: the package is `constructs/cdk_sglang/client` of the repository, under the name of this distribution's package."""
 
 from __future__ import annotations
 

@@ -115,8 +115,8 @@ def test_scripts_start_with_the_python_of_the_machine_they_run_on(before: bytes,
         ("bin/tool", elf(machine=40), "bin/tool is for arm (32 bit), AgentCore runs aarch64"),
         ("a.so", elf(machine=999), "a.so is for machine 999, AgentCore runs aarch64"),
         ("a.so", b"\x7fELF", "a.so is a damaged binary"),
-        ("a.cpython-313-darwin.so", struct.pack("<I", 0xFEEDFACF), "a.cpython-313-darwin.so is no Linux library"),
-        ("a.pyd", b"MZ", "a.pyd is no Linux library"),
+        ("a.cpython-313-darwin.so", struct.pack("<I", 0xFEEDFACF), "a.cpython-313-darwin.so is not a Linux library"),
+        ("a.pyd", b"MZ", "a.pyd is not a Linux library"),
         ("libm.so", b"/* GNU ld script */", None),
         ("a.py", b"import x", None),
     ],
@@ -215,7 +215,7 @@ def test_a_lock_without_hashes_is_refused(tmp_path: Path) -> None:
     folder = agent_folder(tmp_path / "agent", lock="strands-agents==1.62.0\n")
     (problem,) = problems(AgentSources.read, folder)
     assert problem == (
-        f"{folder / 'requirements.lock'} has no hashes, so nobody knows what is shipped; "
+        f"{folder / 'requirements.lock'} has no hashes, so it is not fixed what is shipped; "
         "write it with: uv pip compile --generate-hashes"
     )
 

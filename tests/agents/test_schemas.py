@@ -82,14 +82,14 @@ def test_python_spelling_and_a_list_without_a_frame_are_read_too(tmp_path: Path)
             f"[0].name: models would see 'visits___{'b' * 60}' with 69 characters; 64 are allowed: shorten it",
         ),
         ([tool(description=" ")], "[0].description: missing; say what the tool does, since the model chooses by it"),
-        ([tool(inputSchema={"type": "string"})], "[0].inputSchema: missing or no object; write {type: object, properties: {…}}"),
+        ([tool(inputSchema={"type": "string"})], "[0].inputSchema: missing or not an object; write {type: object, properties: {…}}"),
         (
             [tool(inputSchema={"type": "object", "required": ["day"]})],
-            "[0].inputSchema.required: 'day' is none of its properties; add it, or remove it here",
+            "[0].inputSchema.required: 'day' is not one of its properties; add it, or remove it here",
         ),
         (
             [tool(inputSchema={"type": "object", "properties": {"a": {"type": "string", "anyOf": []}}})],
-            "[0].inputSchema.properties.a.anyOf: a gateway has no such word; write out type, properties, required and items",
+            "[0].inputSchema.properties.a.anyOf: a gateway does not support this keyword; write out type, properties, required and items",
         ),
         (
             [tool(inputSchema={"type": "object", "properties": {"a": {"type": ["string", "null"]}}})],

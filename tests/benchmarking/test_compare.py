@@ -300,8 +300,8 @@ def test_a_run_of_a_machine_whose_clock_is_ahead_is_named(tmp_path: Path, measur
     store.write(run_of(measured, "now", started=now))
     store.write(run_of(measured, "tomorrow", started=now + dt.timedelta(days=1)))
     _, output = invoked("compare", "--env", "prod", "--history", str(tmp_path))
-    assert output.count("is of the future") == 1
-    assert "bench: run tomorrow is of the future: the clock of the machine that measured it was ahead" in output
+    assert output.count("is dated in the future") == 1
+    assert "bench: run tomorrow is dated in the future: the clock of the machine that measured it was ahead" in output
 
 
 def test_an_empty_history_is_a_problem_with_a_next_step(tmp_path: Path) -> None:

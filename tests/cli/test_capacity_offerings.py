@@ -150,7 +150,7 @@ def refusal(code: str, message: str = "said so") -> ClientError:
             refusal("ExpiredTokenException"),
             2,
             (
-                "sagemaker:SearchTrainingPlanOfferings: the AWS credentials are not valid any more (ExpiredTokenException); sign in with "
+                "sagemaker:SearchTrainingPlanOfferings: the AWS credentials are no longer valid (ExpiredTokenException); sign in with "
                 "`aws login` or `aws sso login`, or set AWS_PROFILE"
             ),
         ),

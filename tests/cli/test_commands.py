@@ -329,7 +329,7 @@ def test_an_absent_reader_and_an_empty_question_are_refused(monkeypatch: pytest.
     assert run("plan")[1].startswith("plan: say what to plan")
     assert run("plan", "--env", "dev", "--models", "m") == (
         2,
-        "--models: goes with --model; an environment's own models are read from the folder models beside it, where models add --into puts them",
+        "--models: goes with --model; an environment's own models are read from the folder models next to it, where models add --into puts them",
     )
 
 

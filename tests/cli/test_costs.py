@@ -124,7 +124,7 @@ def test_costs_add_up_by_whatever_is_asked(run: Run, by: str, first: list[str], 
 def test_the_plan_stands_beside_the_total(run: Run) -> None:
     keep(row())
     _, out, err = run("--days", "2")
-    assert "the plan expected $629.76 for these hours: $314.88 at the least, $1,259.52 at the most" in out
+    assert "the plan expected $629.76 for these hours: at least $314.88, at most $1,259.52" in out
     assert f"no report of: {YESTERDAY - dt.timedelta(days=1)}\n" in err
 
 
@@ -216,7 +216,7 @@ def test_no_report_yet_says_when_the_first_one_comes(run: Run) -> None:
     code, _, err = run("--days", "3")
     assert code == 1
     assert err == (
-        f"dev: no report of {YESTERDAY - dt.timedelta(days=2)} to {YESTERDAY}; a day's report comes after 01:00 UTC of the next day, and "
+        f"dev: no report of {YESTERDAY - dt.timedelta(days=2)} to {YESTERDAY}; a day's report is written after 01:00 UTC of the next day, and "
         "--today has the day that runs\n"
     )
 

@@ -337,7 +337,7 @@ def test_on_a_terminal_somebody_agrees_to_what_goes_before_anything_is_deployed(
     assert updated.events == ["synth"]
     lines = done.stdout.splitlines()
     assert "dev-chat/qwen: removed" in lines
-    assert lines[lines.index("to agree to:") + 1] == "  dev-chat/qwen: removed"
+    assert lines[lines.index("to confirm:") + 1] == "  dev-chat/qwen: removed"
     assert done.stderr == "deploy: nothing was deployed\n"
     updated.events.clear()
     assert updated.run(answer="y\n").exit_code == 0
@@ -350,7 +350,7 @@ def test_ci_and_yes_are_told_and_not_asked(updated: World, terminal: bool, argum
     done = updated.run(*arguments)
     assert done.exit_code == 0
     assert "dev-chat/qwen: removed" in done.stdout.splitlines()
-    assert "to agree to:" not in done.stdout
+    assert "to confirm:" not in done.stdout
 
 
 def test_what_could_not_be_read_is_said_and_deployed_only_if_somebody_agrees(updated: World) -> None:
@@ -369,7 +369,7 @@ def test_nobody_is_asked_when_nothing_goes_and_nothing_costs_more(updated: World
     done = updated.run()
     assert done.exit_code == 0, done.output
     assert "nothing changes" in done.stdout.splitlines()
-    assert "to agree to:" not in done.stdout
+    assert "to confirm:" not in done.stdout
 
 
 def subnet(**properties: Any) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def test_it_deletes_what_it_synthesised_and_says_what_stays(
 ) -> None:
     assert run(["--env", "dev", "--yes"], monkeypatch) == 0
     assert commands[1] == ["cdk", "destroy", "--all", "--no-notices", "--app", "cdk.out/dev", "--force"]
-    assert "What holds data stays" in capsys.readouterr().out
+    assert "Resources with data stay" in capsys.readouterr().out
 
 
 def test_a_stack_that_stays_is_exit_code_1(
@@ -46,7 +46,7 @@ def test_a_stack_that_stays_is_exit_code_1(
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--env", "dev"], "destroy: nobody is there to be asked; add --yes to delete the stacks"),
+        (["--env", "dev"], "destroy: there is no terminal to ask at; add --yes to delete the stacks"),
         (
             ["--env", "local", "--yes"],
             "--env: 'local' is the environment of the embedded AWS; run make local-down, or name another environment",

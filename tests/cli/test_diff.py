@@ -208,7 +208,7 @@ def test_a_renamed_component_without_room_beside_the_old_one_says_so(environment
     item = by_name(environments.report(renamed))["small/qwen3"]
     assert item.effect == "created"
     assert item.notes == (
-        "no room while qwen is still there, and it goes last: max_instances: 2 makes room, or a deployment without both first",
+        "no room while qwen still exists, and it is deleted last: max_instances: 2 makes room, or a deployment without both first",
     )
     assert by_name(environments.report(lambda s: rename(s, "gpt-oss", "oss")))["chat/oss"].notes == ()
 
@@ -360,7 +360,7 @@ def test_a_stack_that_stays_in_a_network_keeps_it(environments: Environments) ->
 
     (problem,) = environments.report(without_small).obstacles()
     assert problem.endswith(
-        "is no part of the environment any more; delete it first: aws cloudformation delete-stack --stack-name cdk-sglang-prod-small --region us-east-1"
+        "is no longer part of the environment; delete it first: aws cloudformation delete-stack --stack-name cdk-sglang-prod-small --region us-east-1"
     )
 
 
@@ -369,7 +369,7 @@ def test_a_component_that_begins_to_sleep_at_night_says_so(environments: Environ
         lambda s: chat(s).update(nightly_stop={"begins": "22:00", "ends": "06:00", "time_zone": "Europe/Berlin"})
     )
     items = by_name(report)
-    assert items["chat/llama"].why == ("schedules: others",)
+    assert items["chat/llama"].why == ("schedules: changed",)
     assert items["chat/gpt-oss"].why == ("scaling and schedules: new",)
 
 

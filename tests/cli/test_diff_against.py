@@ -143,7 +143,7 @@ def test_the_comment_says_what_restarts_whether_it_fits_how_fast_it_is_and_what_
     assert all(re.fullmatch(r"[\d,.]+ \([\d,.]+ to [\d,.]+\)", cell) for cell in llama[2:5])
     assert llama[5] == "2 alarms"
     guards = "5 or more requests a minute failed on the serving side; 5 or more requests a minute were not answered"
-    assert f"- alarms that take `chat`, `chat/llama` back: {guards}" in done.stdout
+    assert f"- alarms that roll back `chat`, `chat/llama`: {guards}" in done.stdout
     assert table["`chat/gpt-oss`"][0] == "untouched"
     # Two of three instances before, four after: of the dearest type of the pool, and one of the other endpoint.
     assert table["full scale"] == ["40.46", "78.12", "+37.66", "29,538", "57,029", "+27,492"]
@@ -179,7 +179,7 @@ def test_without_a_change_the_comment_says_so_in_a_line_that_machines_read(compa
         ("replaced", Gates(no_replacement=True), ["small/qwen: replaced, not allowed by --no-replacement"]),
         ("added", Gates(max_rise=2), ["2.80 $/h more at full scale, 2.00 allowed by --max-rise"]),
         ("gone", Gates(budget=50, max_rise=0), []),
-        ("nowhere", Gates(budget=50), ["nothing holds it to the budget of 50.00 $/h: a price is unknown"]),
+        ("nowhere", Gates(budget=50), ["the budget of 50.00 $/h cannot be checked: a price is unknown"]),
     ],
 )
 def test_bounds_are_crossed_by_the_cost_at_full_scale_and_by_replacements(

@@ -70,7 +70,7 @@ def test_credentials_of_another_account_end_the_command_since_nothing_would_be_f
         deployed_stacks([there], environment="dev")
     assert left.value.exit_code == 2
     assert capsys.readouterr().err == (
-        "diff: the environment is of account 111122223333, the AWS credentials of 123456789012; set AWS_PROFILE\n"
+        "diff: the environment belongs to account 111122223333, the AWS credentials to 123456789012; set AWS_PROFILE\n"
     )
 
 

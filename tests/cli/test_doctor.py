@@ -22,7 +22,7 @@ def test_everything_right_is_all_ok(ready: World) -> None:
     done = ready.run()
     assert done.exit_code == 0, done.output
     assert ready.others() == {}
-    assert "nothing that was checked speaks against a deployment" in done.stdout
+    assert "nothing that was checked would make a deployment fail" in done.stdout
 
 
 def test_what_the_environments_own_stacks_hold_is_no_clash(ready: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,8 +238,8 @@ WRONGS: list[tuple[Callable[[World], None], str, str, str]] = [
     (endpoint_of_others, "names: chat", "failure", "there is endpoint prod-chat already"),
     (log_group_of_others, "names: log groups", "warning", "/aws/sagemaker/InferenceComponents/prod-chat-llama exist"),
     (repository_of_others, "names: image repository", "warning", "cdk-sglang/prod exists outside of the foundation"),
-    (no_quota, "quota: ml.g6e.12xlarge", "failure", "'ml.g6e.12xlarge for endpoint usage' (L-60313EA3) is 0: 2 here at the most, 0 run"),
-    (quota_in_use, "quota: ml.g6e.12xlarge", "failure", "is 4: 2 here at the most, 3 run on the account's other endpoints"),
+    (no_quota, "quota: ml.g6e.12xlarge", "failure", "'ml.g6e.12xlarge for endpoint usage' (L-60313EA3) is 0: at most 2 here, 0 run"),
+    (quota_in_use, "quota: ml.g6e.12xlarge", "failure", "is 4: at most 2 here, 3 run on the account's other endpoints"),
     (no_plan, "training plan: reserved", "failure", "there is no training plan other"),
     (plan_of(begun=False), "training plan: reserved", "failure", "peak starts at"),
     (plan_of(count=2), "training plan: reserved", "failure", "it holds 2 instances, and the file says 1"),
@@ -255,7 +255,7 @@ WRONGS: list[tuple[Callable[[World], None], str, str, str]] = [
     (secrets_key_disabled, "secret: hub-token", "failure", "which is Disabled"),
     (key_on_its_way_out, "key: environment", "failure", "which is PendingDeletion"),
     (buckets_key_disabled, "key: s3://models", "failure", "which is Disabled"),
-    (no_topic, f"topic: us-east-1:{ACCOUNT}:told", "failure", "so nobody would be told"),
+    (no_topic, f"topic: us-east-1:{ACCOUNT}:told", "failure", "so nobody would be notified"),
     (other_revision, "Hugging Face: Qwen/Qwen3-8B", "failure", "has no commit 9999"),
     (no_licence, "Hugging Face: Qwen/Qwen3-8B", "warning", "states no licence"),
     (gated_without_token, "Hugging Face: Qwen/Qwen3-8B", "failure", "is gated (licence apache-2.0), and there is no token"),

@@ -76,7 +76,7 @@ EXAMINATION = Examination(
         Result(
             name="quota: ml.p5en.48xlarge",
             finding=failure(
-                "'ml.p5en.48xlarge for endpoint usage' (L-12345678) is 0: 2 here at the most, 0 run on the account's other endpoints",
+                "'ml.p5en.48xlarge for endpoint usage' (L-12345678) is 0: at most 2 here, 0 run on the account's other endpoints",
                 "request 2: aws service-quotas request-service-quota-increase --service-code sagemaker --quota-code L-12345678",
             ),
         ),

@@ -202,9 +202,9 @@ def test_without_a_terminal_everything_that_is_missing_is_named_at_once(tmp_path
     ("words", "says"),
     [
         (("--requests-per-second", "1"), "--users: and --requests-per-second say the same; give one of them"),
-        (("--hours", "7-19"), "--hours: '7-19' is no stretch of a day; use for example 07:30-19:00"),
+        (("--hours", "7-19"), "--hours: '7-19' is not a period of the day; use for example 07:30-19:00"),
         (("--days", "mon"), "--days: says when --hours holds; give both"),
-        (("--hours", "07:00-19:00", "--days", "workdays"), "--days: 'workdays' are no days; use for example mon-fri, or sat"),
+        (("--hours", "07:00-19:00", "--days", "workdays"), "--days: 'workdays' is not a list of days; use for example mon-fri, or sat"),
         (("--hours", "07:00-19:00", "--no-to-zero"), "--hours: copies go to zero outside the hours, which --no-to-zero forbids; leave one out"),
         (("--context-length", "100"), "--context-length: 100 is below a mean request of 1,280 tokens; give more"),
         (("--context-length", "900000"), "--context-length: 900,000 is beyond the model's own limit of 40,960; give less"),

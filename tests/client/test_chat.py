@@ -75,7 +75,7 @@ def test_reset_forgets_all_but_the_system_prompt(model: ScriptedModel) -> None:
 def test_a_command_that_there_is_not_is_not_sent(model: ScriptedModel) -> None:
     done = talk("/rest now", "/help")
     assert (done.exit_code, done.stdout, model.requests) == (0, "", [])
-    assert "/rest is no command; /reset forgets the conversation, /exit ends the chat" in done.stderr
+    assert "/rest is not a command; /reset forgets the conversation, /exit ends the chat" in done.stderr
 
 
 def test_a_refusal_is_a_line_and_the_chat_goes_on(model: ScriptedModel) -> None:

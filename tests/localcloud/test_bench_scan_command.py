@@ -82,7 +82,7 @@ def test_the_command_measures_with_aiperf_keeps_the_results_and_prints_the_table
     done = command.run("--yes")
     assert done.exit_code == 0, done.output
     assert world.names() == world.endpoints() == []
-    assert any("which scan killed has left" in line for line in world.lines)
+    assert any("left over from scan killed" in line for line in world.lines)
     assert "Qwen/Qwen3-8B measured, scan" in done.output
     kept = command.kept()
     assert {one.deployed.instance for one in kept} == set(TYPES)

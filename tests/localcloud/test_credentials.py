@@ -85,7 +85,7 @@ def test_the_command_line_says_what_to_do_about_old_credentials(cloud: LocalClou
         check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert "the AWS credentials are not valid any more" in done.stderr
+    assert "the AWS credentials are no longer valid" in done.stderr
 
 
 # --- what lies about --------------------------------------------------------------------------------------------------

@@ -28,15 +28,15 @@ def make_failed_turns_alarms(
 ) -> None:
     """Create an alarm for each endpoint of a runtime on turns that failed within 15 minutes, by AgentCore's, the agent's or the caller's fault.
 
-    An agent that nobody asks publishes nothing, which is no fault.
+    An agent without requests publishes no metrics, which is not a failure.
 
     Args:
         scope: Parent.
         metrics: Metrics of the agent.
         name: Name of the environment.
         failed_turns: Failed turns at which the alarm fires.
-        choice: Whom it notifies, or why nobody.
-        endpoints: Named endpoints of the runtime, beside AgentCore's own.
+        choice: Whom the alarm notifies, or why it notifies nobody.
+        endpoints: Named endpoints of the runtime, in addition to AgentCore's own.
     """
     for endpoint in (DEFAULT_ENDPOINT, *endpoints):
         metric = metrics.runtime("TotalErrors", endpoint=endpoint, period_seconds=_PERIOD_SECONDS)

@@ -1,4 +1,4 @@
-"""What a runtime runs: a zip of Python that a deployment builds, or an image that is in ECR already."""
+"""The artifact of a runtime: a zip of Python code that a deployment builds, or an image that is already in ECR."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class AgentCode:
         """Return the files that are shipped.
 
         Raises:
-            ConfigurationError: The folder lacks something.
+            ConfigurationError: The folder lacks a required file.
         """
         try:
             folder = find_folder("agent", holds=ENTRY) if self.folder is None else Path(self.folder)
@@ -81,7 +81,7 @@ class AgentCode:
         stack = cdk.Stack.of(scope)
         source_hash = sources.source_hash()
         asset = stack.synthesizer.add_file_asset(
-            # What comes out of a command has no file name that CDK could take the extension from: the key is the hash alone.
+            # The output of a command has no file name from which CDK could take the extension: the key is the hash alone.
             source_hash=f"{source_hash}.zip",
             executable=package_command(sources, source_hash),
             display_name="Agent",
@@ -129,7 +129,7 @@ class AgentImage:
 
 
 def package_command(sources: AgentSources, source_hash: str) -> list[str]:
-    """Return the command by which the CDK CLI builds the zip, with paths from the folder of synth, where that is possible."""
+    """Return the command by which the CDK CLI builds the zip, with paths relative to the folder of the synth where possible."""
     command = [_from_here(Path(sys.executable)), "-m", "cdk_sglang.agents.package", _from_here(sources.folder)]
     return [*command, "--expect", source_hash, *(["--mlflow"] if sources.mlflow else [])]
 

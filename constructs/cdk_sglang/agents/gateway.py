@@ -70,19 +70,19 @@ class ToolPolicies:
 
 
 class ToolGateway(Construct):
-    """A gateway whose callers sign with AWS credentials; it has no other way in.
+    """A gateway whose callers sign with AWS credentials; it accepts no other authentication.
 
     Args:
         scope: Parent.
         construct_id: Id, unique in the parent.
         name: Name of the gateway.
         targets: Functions with their tools; at least one.
-        policies: Cedar policies for the tools, by which roles that are granted the gateway may call them and no other caller may; none by default,
+        policies: Cedar policies for the tools, with which only roles that are granted the gateway may call them. None by default,
             so that whoever may invoke the gateway may call every tool.
 
     Attributes:
         gateway: The gateway.
-        role: Role with which it invokes the functions, and them alone.
+        role: Role with which it invokes these functions and no others.
         policy_engine: The policy engine; None without policies.
     """
 
@@ -123,13 +123,13 @@ class ToolGateway(Construct):
 
     @checked()
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let a grantee list and call the tools, by IAM and by the gateway's policies.
+        """Allow a grantee to list and call the tools, in IAM and in the gateway's policies.
 
         Args:
-            grantee: Role; with policies, which name a role, no other principal.
+            grantee: Role. Other principals are allowed only if the gateway has no policies.
 
         Raises:
-            ConfigurationError: The gateway has policies, and the grantee is no role.
+            ConfigurationError: The gateway has policies, and the grantee is not a role.
         """
         if self.policy_engine is not None:
             principal = grantee.grant_principal
@@ -144,9 +144,9 @@ class ToolGateway(Construct):
 
     @checked()
     def permit(self, role: iam.IRole) -> None:
-        """Let the gateway's policies permit a role every tool; nothing happens without policies, or for a role that is permitted already.
+        """Permit a role every tool in the gateway's policies; do nothing without policies, or for a role that is already permitted.
 
-        A role also needs the right to invoke the gateway: `grant_invoke` gives both. An `AgentRuntime` has both.
+        A role also needs permission to invoke the gateway: `grant_invoke` gives both. An `AgentRuntime` has both.
 
         Args:
             role: Role that calls the tools.
@@ -167,9 +167,9 @@ class ToolGateway(Construct):
 
     @checked()
     def grant_policy_creation(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let a grantee, such as the execution role of CloudFormation, create the policies of this gateway.
+        """Allow a grantee, such as the execution role of CloudFormation, to create the policies of this gateway.
 
-        AgentCore holds a new policy against the tools of the live gateway, so its creator needs the right to invoke it.
+        AgentCore checks a new policy against the tools of the live gateway, so its creator needs permission to invoke the gateway.
 
         Args:
             grantee: User, role or other principal.
@@ -254,7 +254,7 @@ class ToolGateway(Construct):
         tool_name: str,
         target: agentcore.GatewayTarget,
     ) -> None:
-        """Permit a role one tool: to take the tool away is to remove its policy."""
+        """Permit a role one tool; removing the policy revokes the permission."""
         stack = cdk.Stack.of(self)
         caller = stack.format_arn(
             service="sts",
@@ -269,7 +269,7 @@ class ToolGateway(Construct):
             policy_engine=engine,
             policy_name=policy_name(name),
             description=f"A caller of the gateway may use {tool_name}",
-            # AgentCore holds a policy that names no caller against its findings of too wide ones, and fails the deployment.
+            # AgentCore reports a policy that names no caller as too permissive, and fails the deployment.
             statement=agentcore.PolicyStatement.from_cedar(
                 f'permit(principal == {_ENTITY}::"{caller}", action == AgentCore::Action::"{tool_name}", '
                 f'resource == AgentCore::Gateway::"{self.gateway.gateway_arn}");'

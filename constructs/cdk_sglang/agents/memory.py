@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class AgentMemory(Construct):
-    """What sessions said, until it expires.
+    """Events of sessions, until they expire.
 
-    It has no strategies, so no long-term records and no execution role: records are extracted by a Bedrock model that is not the fleet's, outlive
-    the session's expiry, and with them come further readers of what patients said. Whoever wants them adds a strategy to `resource`.
+    It has no strategies, so no long-term records and no execution role: a Bedrock model outside the fleet would extract records, they would outlive
+    the session's expiry, and more principals could read what patients said. To have them, add a strategy to `resource`.
 
     Args:
         scope: Parent.
@@ -51,7 +51,7 @@ class AgentMemory(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._key = key
-        # CDK's own construct makes an execution role in any case, which a memory without strategies does not have.
+        # CDK's own construct always creates an execution role, which a memory without strategies does not have.
         resource = agentcore.CfnMemory(
             self,
             "Resource",

@@ -1,4 +1,4 @@
-"""A serverless MLflow app that keeps the agent's traces, beside CloudWatch."""
+"""A serverless MLflow app that keeps the agent's traces, in addition to CloudWatch."""
 
 from __future__ import annotations
 
@@ -107,5 +107,5 @@ class AgentMlflow(Construct):
         return [allow(permissions.CALL_MLFLOW, [self.app_arn], sid="Mlflow")]
 
     def environment(self) -> dict[str, str]:
-        """Return the variables by which MLflow's client finds the app, and exports nothing twice beside ADOT."""
+        """Return the variables with which MLflow's client finds the app and does not export again what ADOT exports."""
         return {"MLFLOW_TRACKING_URI": self.app_arn, "MLFLOW_ENABLE_OTLP_EXPORTER": "false"}

@@ -1,6 +1,6 @@
-"""Names of AgentCore resources, and how long they may be. No CDK.
+"""Names of AgentCore resources and their maximum lengths. No CDK.
 
-Limits: botocore 1.44.5, bedrock-agentcore-control, and aws-cdk-lib 2.275.0, which refuses the same at synth.
+Limits: botocore 1.44.5, bedrock-agentcore-control, and aws-cdk-lib 2.275.0, which enforces the same limits at synth.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def name_problems(names: dict[str, str], path: str) -> list[Problem]:
     """Say which names are too long.
 
     Args:
-        names: Names by what they name.
-        path: Place of the setting that they follow from.
+        names: Names by the kind of resource that they name.
+        path: Path of the setting from which they are derived.
     """
     return [
         Problem(

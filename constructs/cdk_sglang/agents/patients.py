@@ -1,6 +1,6 @@
 """Invented patients for the table of the reference tools: the same ones for the same number. No CDK.
 
-Nobody of them exists. Names are put together from lists, so that several share a family name, and some a full name.
+None of them exists. Names are combined from lists, so that several share a family name, and some a full name.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ _LETTERS: Final = 3
 _FIRST_BIRTH: Final = dt.date(1931, 1, 1)
 _BIRTH_DAYS: Final = 33_000
 _NAMESAKES: Final = 12
-"""One of so many has the name of the one before, with another date of birth."""
+"""One patient in this many has the name of the previous one, with a different date of birth."""
 
 
 def synthetic_patients(count: int, *, seed: int = 0) -> list[dict[str, Any]]:
     """Return patients as items of the table.
 
     Args:
-        count: How many.
-        seed: Another number gives other patients.
+        count: Number of patients.
+        seed: A different number gives different patients.
     """
     patients: list[dict[str, Any]] = []
     for index in range(count):

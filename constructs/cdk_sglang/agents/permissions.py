@@ -1,4 +1,4 @@
-"""IAM of the agent as reviewable prose: each list of actions has the reason beside it.
+"""IAM permissions of the agent, for review: each list of actions comes with its reason.
 
 Sources: https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/runtime-permissions.html and gateway-prerequisites-permissions.html
 (read 2026-11). What the documented roles hold beyond these is left out: workload access tokens (no outbound OAuth) and Bedrock's models (the
@@ -68,7 +68,7 @@ CREATE_POLICIES: Final = (
     "bedrock-agentcore:GetPolicy",
     "bedrock-agentcore:UpdatePolicy",
 )
-"""On the policy engine, for whoever deploys. Besides, CreatePolicy holds a policy against the tools of the live gateway, which takes
+"""On the policy engine, for whoever deploys. In addition, CreatePolicy checks a policy against the tools of the live gateway, which needs
 `InvokeGateway` on it (github.com/awslabs/fullstack-solution-template-for-agentcore/pull/133)."""
 
 INVOKE_RUNTIME: Final = ("bedrock-agentcore:InvokeAgentRuntime",)

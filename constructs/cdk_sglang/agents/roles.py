@@ -1,7 +1,7 @@
-"""Roles of AgentCore: every statement of trust names account and resource, and every policy is inline and complete when the role is made.
+"""Roles of AgentCore: every statement of trust names account and resource, and every policy is inline and complete when the role is created.
 
-Those that aws-cdk-lib 2.275.0 makes by itself are wider: the gateway's trusts any account besides (github.com/aws/aws-cdk/issues/38780), the
-runtime's reads the whole bucket of assets, and the gateway's gets its rights after the target is created (issue 36826).
+Those that aws-cdk-lib 2.275.0 creates by itself are wider: the gateway's also trusts any account (github.com/aws/aws-cdk/issues/38780), the
+runtime's reads the whole bucket of assets, and the gateway's gets its permissions after the target is created (issue 36826).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def make_role(
     principal: iam.IPrincipal,
     statements: Mapping[str, Sequence[iam.PolicyStatement]],
 ) -> iam.Role:
-    """Create a role whose policies are part of it, so that nothing can be created between the role and its rights.
+    """Create a role whose policies are part of it, so that nothing can be created between the role and its permissions.
 
     Args:
         scope: Parent.

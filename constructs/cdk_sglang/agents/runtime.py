@@ -40,12 +40,12 @@ REDACTED: Final = "gen_ai.tool.call.*,gen_ai.input.*,gen_ai.output.*,content,mes
 """Attributes that ADOT removes from spans and logs: prompts, answers, arguments and results of tools (tried with aws-opentelemetry-distro 0.21.0)."""
 
 NOT_REDACTED: Final = "none"
-"""Name of no attribute: without the variable the agent removes its own list."""
+"""Not the name of any attribute: without the variable, the agent removes the attributes of its own list."""
 USER_OF_IAM: Final = "X-Amzn-Bedrock-AgentCore-Runtime-Custom-User"
 """Header in which a caller with AWS credentials names the user; the prefix is that of all headers that AgentCore may pass on
 (https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/runtime-header-allowlist.html, read 2026-11)."""
 USER_OF_JWT: Final = "Authorization"
-"""Header with the user's token, which AgentCore has verified. Never both headers: the one of callers would name anybody."""
+"""Header with the user's token, which AgentCore has verified. Never both headers: with the callers' header, a caller could name any user."""
 
 _TRACING: Final = {
     "AGENT_OBSERVABILITY_ENABLED": "true",
@@ -100,13 +100,13 @@ class AgentRuntime(Construct):
         construct_id: Id, unique in the parent.
         name: Name of the runtime: letters, digits and underscores, up to 48.
         artifact: What it runs: `AgentCode` or `AgentImage`.
-        model: The component that it asks.
+        model: The component that it calls.
         gateway: Tools; none by default.
         memory: Memory; none by default, so that a session is forgotten with its process.
         mlflow: MLflow app that keeps traces too; none by default.
         network: Subnets and security groups of its sessions; AgentCore's own network by default.
         authorizer: Who may call it; AWS credentials by default.
-        session: How long a session lives; the specification's defaults by default.
+        session: Lifetime of a session; the specification's defaults by default.
         endpoints: Named endpoints with the versions that they are pinned to; AgentCore's own DEFAULT is always there and the newest.
         environment: Further variables of the agent.
         redact: Whether prompts, answers and arguments of tools are removed from traces; they are by default.
@@ -200,7 +200,7 @@ class AgentRuntime(Construct):
 
     @checked()
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let a grantee call the agent, by any of its endpoints; not on behalf of users that it names.
+        """Allow a grantee to call the agent through any of its endpoints, but not on behalf of users whom it names.
 
         Args:
             grantee: User, role or other principal.
@@ -213,7 +213,7 @@ class AgentRuntime(Construct):
         )
 
     def _join(self, network: EndpointNetwork) -> None:
-        """Put sessions into subnets. CDK's own way takes a VPC as a construct; these are ids, of which some are known at deployment alone."""
+        """Place sessions in subnets. CDK's own method takes a VPC as a construct; these are ids, some of which are known only at deployment."""
         resource = self.runtime.node.default_child
         assert isinstance(resource, agentcore.CfnRuntime)
         resource.network_configuration = agentcore.CfnRuntime.NetworkConfigurationProperty(
@@ -242,7 +242,7 @@ class AgentRuntime(Construct):
     def _make_logs(
         self, endpoints: list[str], key: kms.IKey | None, retention: logs.RetentionDays, removal: cdk.RemovalPolicy
     ) -> None:
-        """Make the log groups before the service does, which would give them neither key nor end."""
+        """Create the log groups before the service does, which would set neither a key nor a retention period."""
         for endpoint in endpoints:
             group = logs.LogGroup(
                 self,
@@ -274,7 +274,7 @@ def _variables(
     *,
     redact: bool,
 ) -> dict[str, str]:
-    """Return the variables that tell the agent its place."""
+    """Return the environment variables that configure the agent."""
     gateway_url = None if gateway is None else gateway.gateway.gateway_url
     return {
         "CDK_SGLANG_ENDPOINT": model.endpoint_name,

@@ -1,6 +1,6 @@
-"""Tools as JSON Schema, and what a gateway holds of it: type, properties, required, items and description. No CDK.
+"""Tools as JSON Schema, and the part of it that a gateway supports: type, properties, required, items and description. No CDK.
 
-A gateway has no enum, pattern, length or format (aws-cdk-lib 2.275.0, CfnGatewayTarget.SchemaDefinitionProperty), so these are said in the
+A gateway has no enum, pattern, length or format (aws-cdk-lib 2.275.0, CfnGatewayTarget.SchemaDefinitionProperty), so these are stated in the
 description, where the model reads them; the function that answers checks them.
 """
 
@@ -37,8 +37,8 @@ class Tool:
     Attributes:
         name: Its name, without the target's.
         description: What it does, for the model.
-        input_schema: Its arguments, as a gateway holds them.
-        output_schema: Its result, as a gateway holds it; None if nobody says.
+        input_schema: Its arguments, as a gateway stores them.
+        output_schema: Its result, as a gateway stores it; None if unspecified.
     """
 
     name: str
@@ -100,7 +100,9 @@ def _tool(item: object, path: str, target: str, problems: list[Problem]) -> Tool
         description = ""
     schema = fields.get("inputSchema")
     if not isinstance(schema, dict) or schema.get("type") != "object":
-        problems.append(Problem(f"{path}.inputSchema", "missing or no object; write {type: object, properties: {…}}"))
+        problems.append(
+            Problem(f"{path}.inputSchema", "missing or not an object; write {type: object, properties: {…}}")
+        )
         schema = {"type": "object"}
     output = fields.get("outputSchema")
     return Tool(
@@ -112,9 +114,9 @@ def _tool(item: object, path: str, target: str, problems: list[Problem]) -> Tool
 
 
 def _expressed(schema: Mapping[str, Any], path: str, problems: list[Problem]) -> dict[str, Any]:
-    """Return a schema in the words of a gateway."""
+    """Convert a schema to the keywords that a gateway supports."""
     kind = schema.get("type")
-    words = "a gateway has no such word; write out type, properties, required and items"
+    words = "a gateway does not support this keyword; write out type, properties, required and items"
     problems += [Problem(f"{path}.{word}", words) for word in _INEXPRESSIBLE if word in schema]
     if kind not in _TYPES:
         problems.append(Problem(f"{path}.type", f"{kind!r} is not allowed; use one of {', '.join(_TYPES)}"))
@@ -132,7 +134,7 @@ def _expressed(schema: Mapping[str, Any], path: str, problems: list[Problem]) ->
     required = schema.get("required", [])
     unknown = [name for name in required if name not in expressed.get("properties", {})]
     problems += [
-        Problem(f"{path}.required", f"{name!r} is none of its properties; add it, or remove it here")
+        Problem(f"{path}.required", f"{name!r} is not one of its properties; add it, or remove it here")
         for name in unknown
     ]
     if required:

@@ -1,4 +1,4 @@
-"""What the project's own tools work on: a table of patients, a bucket of reports, and the function between."""
+"""The resources of the project's own tools: a table of patients, a bucket of reports, and the function that uses them."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class ClinicalTools(Construct):
     """The reference tools: look a patient up, save a report.
 
     Reports are written once: the bucket refuses every upload that does not ask for a new key (`If-None-Match: *`), and keeps versions, so a deletion
-    leaves the report behind its marker. It has no Object Lock: that could not be switched off again, and would be in the way of erasing a
-    person's data, which the law may ask for.
+    only adds a delete marker. It has no Object Lock: that could not be switched off again, and would prevent erasing a
+    person's data, which the law may require.
 
     Args:
         scope: Parent.
@@ -158,7 +158,7 @@ class ClinicalTools(Construct):
 
 
 def write_once(bucket: s3.IBucket) -> iam.PolicyStatement:
-    """Return the statement by which a bucket takes new keys alone, whoever writes.
+    """Return the statement that makes a bucket accept only new keys, whoever writes.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html (read 2026-11): parts of an upload carry no such header,
     the request that completes it does.
@@ -174,7 +174,7 @@ def write_once(bucket: s3.IBucket) -> iam.PolicyStatement:
 
 
 def _log_accesses(bucket: s3.Bucket, logs: s3.Bucket) -> None:
-    """Let S3 log who reads and writes a bucket. CDK's own way needs a feature flag in the app, or else ACLs on the bucket of logs."""
+    """Let S3 log who reads and writes a bucket. CDK's own method needs a feature flag in the app, or else ACLs on the bucket of logs."""
     resource = bucket.node.default_child
     assert isinstance(resource, s3.CfnBucket)
     resource.logging_configuration = s3.CfnBucket.LoggingConfigurationProperty(

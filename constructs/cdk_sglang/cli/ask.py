@@ -13,23 +13,25 @@ from cdk_sglang.cli.other_task import other_task
 from cdk_sglang.cli.screen import AnswerScreen
 from cdk_sglang.errors import ConfigurationError, Problem
 
-EnvOption = Annotated[str | None, env_option("Environment, such as prod: its only component, or that of --component.")]
+EnvOption = Annotated[
+    str | None, env_option("Environment, such as prod; its only component, or the one in --component.")
+]
 EndpointOption = Annotated[str | None, typer.Option(help="Endpoint, such as prod-chat.")]
 ComponentOption = Annotated[
     str | None, typer.Option(help="Component or adapter, such as prod-chat-llama; with --env also chat/llama.")
 ]
 RouteOption = Annotated[
-    str | None, typer.Option(help="Instead of both: <environment>/<route>, such as prod/reasoning.")
+    str | None, typer.Option(help="Instead of --env or --endpoint: <environment>/<route>, such as prod/reasoning.")
 ]
 RegionOption = Annotated[
-    str | None, typer.Option(help="Region; that of the environment's file, else of your AWS settings, by default.")
+    str | None, typer.Option(help="Region; by default that of the environment's file, else that of your AWS settings.")
 ]
 WaitOption = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for a copy.")]
 
 
 def ask(
     question: Annotated[
-        str | None, typer.Argument(help="The question; - or none reads it from stdin.", show_default=False)
+        str | None, typer.Argument(help="The question; read from stdin if it is - or missing.", show_default=False)
     ] = None,
     *,
     env: EnvOption = None,
@@ -38,7 +40,7 @@ def ask(
     route: RouteOption = None,
     region: RegionOption = None,
     wait_seconds: WaitOption = 900,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Length of the answer, in tokens.")] = 256,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Maximum length of the answer, in tokens.")] = 256,
 ) -> None:
     """Ask one question with your AWS credentials and print the answer as it arrives; wake the component if it is at zero copies.
 

@@ -19,7 +19,7 @@ _COMPONENT: Final = "AWS::SageMaker::InferenceComponent"
 _UNKNOWN: Final = {"unknown-account", "unknown-region"}
 _WARNING: Final = "aws:cdk:warning"
 _ACKNOWLEDGED_BY: Final = " [ack: "
-"""What CDK puts behind a warning: the name by which an app acknowledges it."""
+"""What CDK appends to a warning: the name by which an app acknowledges it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +125,7 @@ def read_assembly(folder: Path) -> list[Stack]:
 
 
 def read_warnings(folder: Path) -> list[str]:
-    """Return what constructs warn of, each with its construct's path, in the order of the stacks.
+    """Return the warnings of constructs, each with its construct's path, in the order of the stacks.
 
     Args:
         folder: Folder of an assembly.
@@ -134,7 +134,7 @@ def read_warnings(folder: Path) -> list[str]:
     warnings: dict[str, None] = {}
     for artifact in manifest["artifacts"].values():
         metadata = dict(artifact.get("metadata", {}))
-        file = artifact.get("additionalMetadataFile")  # newer releases of aws-cdk-lib write them beside the manifest
+        file = artifact.get("additionalMetadataFile")  # newer releases of aws-cdk-lib write them next to the manifest
         if file is not None:
             metadata |= json.loads((folder / file).read_text(encoding="utf-8"))
         for path, entries in metadata.items():

@@ -1,4 +1,4 @@
-"""Calls of the commands to AWS: boto3 as an optional dependency, and every failure as one line with an exit code.
+"""AWS calls of the commands: boto3 as an optional dependency, and every failure as one line with an exit code.
 
 Exit code 1: AWS refuses, or cannot be reached. Exit code 2: there are no valid credentials, or the request is wrong.
 """
@@ -20,7 +20,7 @@ import typer
 from cdk_sglang.errors import ConfigurationError, Problem
 
 _LOCAL_CREDENTIALS: Final = Path(".local/state/credentials.sh")
-"""Where `make local` writes address and credentials of the embedded AWS for as long as that runs."""
+"""Where `make local` writes the address and credentials of the embedded AWS while that runs."""
 NOT_SIGNED_IN: Final = {
     "NoCredentialsError",
     "PartialCredentialsError",
@@ -32,26 +32,26 @@ NOT_SIGNED_IN: Final = {
 }
 """Names of botocore's exceptions for missing credentials."""
 EXPIRED: Final = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
-"""Error codes for credentials that are not valid any more."""
+"""Error codes for credentials that are no longer valid."""
 _SKEWED: Final = {"RequestTimeTooSkewed", "RequestExpired"}
 _SKEWED_WORDS: Final = ("Signature expired", "Signature not yet current")
-"""Beginning of the message with which a signature is refused whose time is more than 5 minutes from AWS's own
+"""Beginning of the message with which AWS refuses a signature whose time differs by more than 5 minutes from its own
 (https://repost.aws/knowledge-center/lambda-sdk-signature, read 2026-12)."""
 THROTTLED: Final = {"ThrottlingException", "Throttling", "TooManyRequestsException"}
 """Error codes for too many requests."""
 
 
 READ_ONLY: Final[ContextVar[bool]] = ContextVar("cdk_sglang_read_only", default=False)
-"""Whether clients made now refuse every operation that does not only read."""
+"""Whether clients created now refuse every operation that is not read-only."""
 _READING: Final = ("Describe", "Get", "List", "Search")
 """First word of operations that change nothing, in the services that commands read."""
 _one_at_a_time: Final = threading.Lock()
-"""boto3's default session makes one client at a time
+"""boto3's default session can create only one client at a time
 (https://boto3.amazonaws.com/v1/documentation/api/latest/guide/clients.html#multithreading-or-multiprocessing-with-clients, read 2026-11)."""
 
 
 class FailedError(typer.Exit):
-    """The end of a command whose one line is on stderr.
+    """The end of a command whose single line is already on stderr.
 
     Args:
         text: The line.
@@ -85,7 +85,7 @@ def client(
         service: Name of the service, for example `sagemaker`.
         region: Region; that of the profile or of AWS_REGION by default.
         attempts: Attempts per request in all; 1 for requests that must not be repeated.
-        read_timeout_s: Seconds in which AWS may be silent.
+        read_timeout_s: Seconds to wait for data from AWS.
         profile: Profile of the AWS settings; that of AWS_PROFILE, or the default one, by default.
         session: Session of boto3 that has the credentials; one of the profile by default.
 
@@ -96,7 +96,7 @@ def client(
 
 
 def resource(service: str, *, region: str | None) -> Any:
-    """Return a resource of boto3, with whose tables and buckets no types need be written; otherwise as `client`."""
+    """Return a resource of boto3, whose tables and buckets need no explicit types; otherwise as `client`."""
     return _made("resource", service, region, 6)
 
 
@@ -140,7 +140,7 @@ def _refuse_changes(model: Any, **_: object) -> None:
     """Refuse an operation before its request is built.
 
     Raises:
-        ConfigurationError: It does more than read.
+        ConfigurationError: It is not read-only.
     """
     name = str(model.name)
     if not name.startswith(_READING):
@@ -150,7 +150,7 @@ def _refuse_changes(model: Any, **_: object) -> None:
 
 @contextmanager
 def reading_only() -> Iterator[None]:
-    """Let clients that are made within refuse, as long as they live, every operation that does not only read."""
+    """Make clients that are created in this context refuse, for as long as they exist, every operation that is not read-only."""
     before = READ_ONLY.set(True)
     try:
         yield
@@ -180,7 +180,7 @@ class Reason:
     Attributes:
         text: One sentence with the next step.
         code: Exit code of a command that it ends.
-        signed_out: Whether there are no credentials, or they are not valid any more.
+        signed_out: Whether there are no credentials, or they are no longer valid.
     """
 
     text: str
@@ -189,7 +189,7 @@ class Reason:
 
 
 def sign_in() -> str:
-    """Return the next step of a user without credentials; that of the embedded AWS too, where one runs in this folder."""
+    """Return the next step of a user without credentials; that of the embedded AWS too, if one runs in this folder."""
     local = f"; for `make local`: source {_LOCAL_CREDENTIALS}" if _LOCAL_CREDENTIALS.is_file() else ""
     return f"sign in with `aws login` or `aws sso login`, or set AWS_PROFILE{local}"
 
@@ -217,7 +217,7 @@ def reason_of(what: str, error: Exception) -> Reason:
 def _refused(what: str, error: dict[str, str]) -> Reason:
     code, message = error.get("Code", "unknown"), error.get("Message", "no reason given")
     if code in EXPIRED:
-        text = f"{what}: the AWS credentials are not valid any more ({code}); {sign_in()}"
+        text = f"{what}: the AWS credentials are no longer valid ({code}); {sign_in()}"
         return Reason(text=text, code=2, signed_out=True)
     if code in _SKEWED or message.startswith(_SKEWED_WORDS):
         text = f"{what}: the clock of this machine differs too much from that of AWS ({message}); set it, for example with `timedatectl set-ntp true`"

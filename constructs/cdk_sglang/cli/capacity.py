@@ -31,7 +31,7 @@ POLL_SECONDS = 30
 _sleep = time.sleep
 
 Type = Annotated[str, typer.Option("--type", help="Instance type, such as ml.p5en.48xlarge.")]
-Count = Annotated[int, typer.Option("--count", help="Instances: 1, 2, 4, 8, 16, 32 or 64.")]
+Count = Annotated[int, typer.Option("--count", help="Number of instances: 1, 2, 4, 8, 16, 32 or 64.")]
 Days = Annotated[int, typer.Option("--days", help="Length in days, 1 to 182.")]
 After = Annotated[str | None, typer.Option("--after", help="Earliest start, such as 2027-03-01; now by default.")]
 Before = Annotated[str | None, typer.Option("--before", help="Latest end.")]
@@ -74,7 +74,7 @@ def reserve(
     ] = None,
     region: Region = None,
 ) -> None:
-    """Buy a plan: shows the offerings and asks for the price to be typed. Paid up front, final, not resizable."""
+    """Buy a plan: show the offerings, and buy once you have typed the price. Paid up front, final, not resizable."""
     request = OfferingRequest.parse(kind, count=count, days=days, after=after, before=before)
     raise_if_any(Problem("--name", problem) for problem in plan_name_problems(name))
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -106,7 +106,7 @@ def status(  # typer: options are keyword-like on the command line
     plan: Annotated[str | None, typer.Argument(help="Name or ARN of a plan; all plans by default.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the plan is active.")] = False,
     timeout_minutes: Annotated[
-        int, typer.Option("--timeout-minutes", min=1, max=1440, help="With --wait: minutes to wait at most.")
+        int, typer.Option("--timeout-minutes", min=1, max=1440, help="With --wait: maximum minutes to wait.")
     ] = 60,
     region: Region = None,
     as_json: Json = False,
@@ -138,7 +138,7 @@ def status(  # typer: options are keyword-like on the command line
 
 
 def _wait(sagemaker: SageMakerClient, plan: PlanStatus, *, minutes: int) -> PlanStatus:
-    """Describe the plan repeatedly until it is active, has failed, or the time is over."""
+    """Describe the plan repeatedly until it is active, has failed, or the time is up."""
     console = Console(stderr=True)
     last_line = ""
     try:
@@ -171,7 +171,7 @@ def _choice(offerings: list[Offering], offering_id: str | None) -> Offering:
         matches = [offering for offering in offerings if offering.id == offering_id]
         if not matches:
             fail(
-                f"--offering: {offering_id} is not, or no longer, offered; choose one of the table. Nothing was bought",
+                f"--offering: {offering_id} is not, or no longer, offered; choose one from the table. Nothing was bought",
                 code=1,
             )
         return matches[0]
@@ -210,7 +210,7 @@ def _buy(sagemaker: SageMakerClient, offering: Offering, name: str) -> str:
             raise
         except BotoCoreError as error:  # the request may have arrived
             fail(
-                f"{what}: no answer from AWS ({error}), so the plan may have been bought: look with cdk-sglang capacity status {name}",
+                f"{what}: no answer from AWS ({error}), so the plan may have been bought: check with cdk-sglang capacity status {name}",
                 code=1,
             )
     return str(plan["TrainingPlanArn"])

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _PROMPT: Final = "you> "
 _COMMANDS: Final = "/reset forgets the conversation, /exit ends the chat, Ctrl-C ends an answer"
 _TOO_LONG: Final = ("context length", "context_length", "too long")
-"""Words of SGLang and others when conversation and answer do not fit the context."""
+"""Words that SGLang and others use when conversation and answer do not fit the context."""
 
 
 def chat(
@@ -40,12 +40,12 @@ def chat(
     system: Annotated[str | None, typer.Option(help="System prompt; the model's own by default.")] = None,
     region: RegionOption = None,
     wait_seconds: WaitOption = 900,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Length of an answer, in tokens.")] = 1024,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Maximum length of an answer, in tokens.")] = 1024,
 ) -> None:
     """Talk to a model, line by line, with your AWS credentials; wake the component if it is at zero copies.
 
     /reset forgets the conversation, /exit or Ctrl-D ends the chat. Ctrl-C ends an answer, and between answers the chat. Answers go to stdout,
-    all else to stderr. Without any place: the only component of the account. Exit code 1: the last answer failed.
+    everything else to stderr. Without a destination: the only component of the account. Exit code 1: the last answer failed.
     """
     place = Place(
         command="chat",
@@ -110,7 +110,7 @@ class Conversation:
         stopped = False
         try:
             chunks = self._client.stream_chat([*self.messages, question], max_tokens=self._max_tokens, **WITH_USAGE)
-            with closing(cast("Generator[dict[str, object]]", chunks)):  # the engine notices that nobody reads on
+            with closing(cast("Generator[dict[str, object]]", chunks)):  # the engine notices that nobody reads any more
                 for chunk in chunks:
                     speed.add(chunk)
                     screen.add(chunk)
@@ -140,7 +140,7 @@ def _obey(line: str, conversation: Conversation) -> None:
         conversation.reset()
         _tell("a new conversation begins")
     else:
-        _tell(_COMMANDS if line == "/help" else f"{line.split(maxsplit=1)[0]} is no command; {_COMMANDS}")
+        _tell(_COMMANDS if line == "/help" else f"{line.split(maxsplit=1)[0]} is not a command; {_COMMANDS}")
 
 
 def _tell(text: str, *, failed: bool = False) -> None:

@@ -15,11 +15,11 @@ from rich.table import Table
 UNALLOCATED: Final = "(unallocated)"
 _CENT: Final = Decimal("0.01")
 _NARROW: Final = 100
-"""Columns of a terminal below which the table leaves out what can be done without."""
+"""Width of a terminal, in columns, below which the table leaves out what is less important."""
 
 
 class By(enum.StrEnum):
-    """What costs are added up by."""
+    """How costs are grouped."""
 
     COMPONENT = "component"
     ADAPTER = "adapter"
@@ -80,9 +80,9 @@ class Costs:
 
     Attributes:
         keys: Names of the columns that tell the parts apart.
-        parts: Costs by the values of these columns, the dearest first; days in order.
+        parts: Costs by the values of these columns, the most expensive first; days in order.
         total: Costs of all parts.
-        observed_hours: Hours that samples stand for, by endpoint, over all days.
+        observed_hours: Hours that samples represent, by endpoint, over all days.
         remarks: What is uncertain about the figures, one line each.
     """
 
@@ -103,7 +103,7 @@ def add_up(rows: Sequence[Mapping[str, str]], by: By) -> Costs:
 
     Args:
         rows: Rows of all days.
-        by: What they are added up by.
+        by: How they are grouped.
     """
     keys, parts, total = _KEYS[by], dict[tuple[str, ...], Cost](), Cost()
     observed = {(row["date"], row["endpoint"]): Decimal(row["observed_hours"]) for row in rows}
@@ -118,7 +118,7 @@ def add_up(rows: Sequence[Mapping[str, str]], by: By) -> Costs:
 
 
 def cost_table(costs: Costs, *, width: int) -> Table:
-    """Return costs as a table whose parts add up to its total, cent by cent.
+    """Return costs as a table whose parts add up to its total, to the cent.
 
     Args:
         costs: The costs.
@@ -186,7 +186,7 @@ def _shown(key: str, row: Mapping[str, str]) -> str:
 
 
 def _remarks(rows: Iterable[Mapping[str, str]]) -> Iterable[str]:
-    """Yield what a reader must know of the figures, one line each."""
+    """Yield what a reader must know about the figures, one line each."""
     unpriced: dict[str, Decimal] = {}
     estimates: set[str] = set()
     interpolated, planned = Decimal(0), False

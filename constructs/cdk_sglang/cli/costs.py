@@ -1,4 +1,4 @@
-"""`cdk-sglang costs`: what an environment cost on the last days, by component, adapter, team or day, and what its plan expected."""
+"""`cdk-sglang costs`: what an environment cost in the last days, by component, adapter, team or day, and what its plan expected."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _REPORT: Final = re.compile(rf"{REPORTS}(\d{{4}}-\d{{2}}-\d{{2}})\.csv")
 
 
 class Format(enum.StrEnum):
-    """How costs are printed."""
+    """Output formats of costs."""
 
     TABLE = "table"
     CSV = "csv"
@@ -38,12 +38,12 @@ class Format(enum.StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where an environment's reports are, as its stack published it.
+    """Location of an environment's reports, as its stack published it.
 
     Attributes:
         bucket: Bucket of the reports.
         function: Name of the function that makes them.
-        planned: Fewest, typical and most dollars per hour that the plan expected, by endpoint.
+        planned: Minimum, typical and maximum dollars per hour that the plan expected, by endpoint.
     """
 
     bucket: str
@@ -54,15 +54,18 @@ class Place:
 def costs(
     env: Annotated[str, env_option("Environment, such as prod.")],
     *,
-    days: Annotated[int, typer.Option("--days", min=1, max=3653, help="Days back, from yesterday.")] = 7,
-    by: Annotated[By, typer.Option("--by", help="What costs are added up by.")] = By.COMPONENT,
-    output: Annotated[Format, typer.Option("--format", help="How they are printed.")] = Format.TABLE,
-    today: Annotated[bool, typer.Option("--today", help="Add the day that runs, as far as it has come.")] = False,
+    days: Annotated[
+        int, typer.Option("--days", min=1, max=3653, help="Number of days, the last of which is yesterday.")
+    ] = 7,
+    by: Annotated[By, typer.Option("--by", help="How costs are grouped.")] = By.COMPONENT,
+    output: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.TABLE,
+    today: Annotated[bool, typer.Option("--today", help="Add today's costs so far.")] = False,
     region: Annotated[
-        str | None, typer.Option(help="Region; that of the environment's file, else of your AWS settings, by default.")
+        str | None,
+        typer.Option(help="Region; by default that of the environment's file, else that of your AWS settings."),
     ] = None,
 ) -> None:
-    """Print what an environment cost, from the reports of its showback; days are of UTC.
+    """Print what an environment cost, from the reports of its showback; days are in UTC.
 
     Exit code 1: showback is off, or there is no report of these days.
     """
@@ -78,7 +81,7 @@ def costs(
         rows += read_rows(_running_day(place, region))
     elif not reports:
         fail(
-            f"{env}: no report of {dates[0]} to {dates[-1]}; a day's report comes after 01:00 UTC of the next day, and --today has the "
+            f"{env}: no report of {dates[0]} to {dates[-1]}; a day's report is written after 01:00 UTC of the next day, and --today has the "
             "day that runs",
             code=1,
         )
@@ -102,7 +105,7 @@ def _place(env: str, region: str | None) -> Place:
 
 
 def _reports(place: Place, dates: Sequence[dt.date], region: str | None) -> Iterator[tuple[dt.date, str]]:
-    """Yield days and texts of the reports there are."""
+    """Yield days and texts of the reports that exist."""
     s3 = client("s3", region=region)
     with failures_of("s3:ListBucket"):
         pages = s3.get_paginator("list_objects_v2").paginate(
@@ -155,7 +158,7 @@ def _print(found: Costs, place: Place, *, missing: Sequence[dt.date], output: Fo
         if expected is not None:
             low, typical, high = expected
             console.print(
-                f"the plan expected ${typical:,.2f} for these hours: ${low:,.2f} at the least, ${high:,.2f} at the most",
+                f"the plan expected ${typical:,.2f} for these hours: at least ${low:,.2f}, at most ${high:,.2f}",
                 soft_wrap=True,
             )
     for remark in found.remarks:

@@ -50,10 +50,13 @@ def deploy(
         list[Step] | None, typer.Option("--step", help="Run only this step; repeat the option for several.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for weights even without a terminal.")] = False,
-    wait_minutes: Annotated[float, typer.Option(min=0, help="Minutes to wait for weights at most.")] = 60,
+    wait_minutes: Annotated[float, typer.Option(min=0, help="Maximum minutes to wait for weights.")] = 60,
     yes: Annotated[
         bool,
-        typer.Option("--yes", help="Do not ask, neither about what changes nor before permissions or networks do."),
+        typer.Option(
+            "--yes",
+            help="Do not ask for confirmation, neither of the changes shown nor of changed permissions or networks.",
+        ),
     ] = False,
     environments: Annotated[
         Path | None, environments_option("Folder of the environments; the app's own by default.")
@@ -61,9 +64,9 @@ def deploy(
 ) -> None:
     """Deploy an environment with your AWS credentials: its foundation, then, once the weights are uploaded, its fleet.
 
-    First it says what changes, as `cdk-sglang diff` does, and on a terminal asks before something is replaced or costs more;
-    stacks of endpoints that are no longer in the environment come with the command that deletes them. Endpoints leave a network before
-    the foundation removes it; what AWS would refuse ends the command before anything is changed.
+    It first prints what changes, as `cdk-sglang diff` does, and on a terminal asks before something is replaced or costs more;
+    for stacks of endpoints that are no longer in the environment, it prints the command that deletes them. Endpoints leave a network before
+    the foundation removes it; if AWS would refuse something, the command ends before anything is changed.
 
     Exit code 1: a deployment failed, or weights are missing; the same command continues from there. Exit code 2:
     the environment is wrong.
@@ -112,7 +115,7 @@ def _check_name(env: str) -> None:
             [
                 Problem(
                     "--env",
-                    f"{EMBEDDED!r} is the environment of the embedded AWS, whose account is made up: deploy it with "
+                    f"{EMBEDDED!r} is the environment of the embedded AWS, whose account is fictitious: deploy it with "
                     "`make local`; for AWS name another one, for example dev",
                 ),
             ]
@@ -120,9 +123,9 @@ def _check_name(env: str) -> None:
 
 
 def _agree(env: str, output: Path, environments: Path | None, *, ask: bool) -> Order:
-    """Say what the deployment does, and ask where it replaces something or costs more; nothing for a first deployment.
+    """Print what the deployment does, and ask if it replaces something or costs more; nothing for a first deployment.
 
-    What AWS would refuse ends the command. Returns the order of foundation and fleet: the usual one if what is deployed could not be read.
+    If AWS would refuse something, the command ends. Returns the order of foundation and fleet: the usual one if what is deployed could not be read.
     """
     from cdk_sglang.cli.diff.folders import report_of
     from cdk_sglang.cli.diff.report import Order
@@ -150,7 +153,7 @@ def _agree(env: str, output: Path, environments: Path | None, *, ask: bool) -> O
     if questions == [_UNKNOWN]:
         typer.echo(f"deploy: {_UNKNOWN}", err=True)
     if ask and questions:
-        typer.echo("\n".join(["to agree to:", *(f"  {question}" for question in questions)]))
+        typer.echo("\n".join(["to confirm:", *(f"  {question}" for question in questions)]))
         if not typer.confirm("deploy?"):
             typer.echo("deploy: nothing was deployed", err=True)
             raise typer.Exit(1)

@@ -21,7 +21,7 @@ _SHOWN: Final = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A place as a command's options name it.
+    """A destination as a command's options name it.
 
     Args:
         command: The command, for messages.
@@ -30,7 +30,7 @@ class Place:
         component: SageMaker's name of a component or adapter; with `env`, <endpoint>/<component> as in its file, too.
         route: <environment>/<route>.
         region: Region that the user gave.
-        anywhere: Whether no place at all stands for the only component of the account and Region.
+        anywhere: Whether no options at all mean the only component of the account and Region.
     """
 
     command: str
@@ -111,7 +111,7 @@ def _route(place: Place) -> Route:
 
 
 def deployed(place: Place) -> tuple[str, str]:
-    """Return endpoint and component of an environment, or of the account: the one that is named, or the only one.
+    """Return endpoint and component of an environment, or of the account: the named one, or the only one.
 
     Adapters are components to SageMaker: they are found by their names, and are never the only one where the environment's file is here.
 

@@ -1,4 +1,4 @@
-"""The program `cdk-sglang`: the command that a client starts and waits for is loaded alone, every other one with all of them."""
+"""The program `cdk-sglang`: the command that a client starts and waits for is loaded alone; for every other command, all are loaded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STOPPED: Final = 130
 
 
 def main() -> None:
-    """Run the command; Ctrl-C ends it in one line from the beginning, while its modules are still being loaded."""
+    """Run the command; Ctrl-C ends it with one line, even while its modules are still being loaded."""
     signal.signal(signal.SIGINT, _stop)
     from cdk_sglang.cli.running import run
 

@@ -43,11 +43,11 @@ def environments_folder() -> Path:
 
 
 def shown_env(name: str, folder: Path | None) -> str:
-    """Return what `--env` takes for an environment, for commands that a message proposes.
+    """Return the value of `--env` for an environment, for commands that a message suggests.
 
     Args:
         name: Name of the environment.
-        folder: Folder of environments; the default one if None.
+        folder: Folder of environments; the default folder if None.
     """
     return name if folder in {None, ENVIRONMENTS} else str((folder or ENVIRONMENTS) / f"{name}.yaml")
 

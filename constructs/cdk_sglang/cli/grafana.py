@@ -15,10 +15,10 @@ from cdk_sglang.cli.status.source import observed_fleet
 def grafana(
     env: Annotated[str, env_option("Environment, such as prod.")],
     *,
-    into: Annotated[Path, typer.Option("--into", help="Folder for a file of each dashboard; made if it is not there.")],
+    into: Annotated[Path, typer.Option("--into", help="Folder for the files of the dashboards; created if missing.")],
     environments: Annotated[Path | None, environments_option()] = None,
 ) -> None:
-    """Write an environment's dashboards for Grafana, a file for each; import them with a Prometheus data source.
+    """Write an environment's dashboards for Grafana, one file each; import them with a Prometheus data source.
 
     Exit code 2: the settings are wrong, a file cannot be written, or the extra `grafana` is not installed.
     """

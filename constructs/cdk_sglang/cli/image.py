@@ -36,7 +36,7 @@ _UNAUTHORIZED, _NOT_FOUND = 401, 404
 
 
 class NoImageError(ConfigurationError):
-    """A registry does not have an image, or not for everybody."""
+    """A registry does not have an image, or does not offer it publicly."""
 
 
 @app.callback()
@@ -51,7 +51,8 @@ def pin(
     ] = "upstream",
     region: Annotated[str, typer.Option("--region", help="Region of AWS's registry, with --base dlc.")] = "us-east-1",
     registry_url: Annotated[
-        str | None, typer.Option("--registry-url", help="A mirror with Docker Hub's API, with --base upstream.")
+        str | None,
+        typer.Option("--registry-url", help="Address of a mirror with Docker Hub's API, with --base upstream."),
     ] = None,
 ) -> None:
     """Print the current digest of the base's tag, and the settings that pin it."""
@@ -80,7 +81,7 @@ def look_up(reference: str, *, registry_url: str | None = None) -> str:
     """Return the digest of "name:tag" in Docker Hub, or of "registry/name:tag" elsewhere (OCI distribution specification, 1.1).
 
     Args:
-        reference: The image; with "@" and a digest at the end, that digest is looked up, whatever the tag has become.
+        reference: The image; with "@" and a digest at the end, that digest is looked up, whatever the tag points to now.
         registry_url: Address of another registry to use instead.
 
     Raises:

@@ -63,7 +63,7 @@ app = typer.Typer(
 def _options(
     *,
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_print_version)
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
     """Plan, predict and look up SGLang deployments on Amazon SageMaker."""
@@ -98,5 +98,5 @@ app.add_typer(agent.app, name="agent")
 
 
 def main() -> None:
-    """Run the command; a user's mistakes are printed on stderr with exit code 2, never as a traceback."""
+    """Run the command; user errors are printed on stderr with exit code 2, never as a traceback."""
     run(app)

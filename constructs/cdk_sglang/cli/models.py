@@ -40,8 +40,10 @@ _REPOSITORY = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
 
 @app.command("list")
 def list_models(
-    models: Annotated[list[Path] | None, typer.Option("--models", help="Your own models as well.")] = None,
-    wide: Annotated[bool, typer.Option("--wide", help="Print every column, however narrow the terminal is.")] = False,
+    models: Annotated[
+        list[Path] | None, typer.Option("--models", help="Include your own models from this file or directory.")
+    ] = None,
+    wide: Annotated[bool, typer.Option("--wide", help="Print every column, even on a narrow terminal.")] = False,
 ) -> None:
     """List every model with its size, cache and context, and the ids of the same architecture."""
     rows, console = [], stdout()
@@ -66,7 +68,7 @@ def list_models(
 
 
 def known_models(own: Iterable[ModelFacts] = ()) -> list[ModelFacts]:
-    """Return every model of the catalogue, and the user's own, which win over it.
+    """Return every model of the catalogue and the user's own, which take precedence.
 
     Args:
         own: The user's models.
@@ -85,8 +87,10 @@ def cache_bytes_per_token(facts: ModelFacts) -> float | None:
 
 @app.command("show")
 def show_model(
-    model: Annotated[str, typer.Argument(help="Catalogue id.")],
-    models: Annotated[list[Path] | None, typer.Option("--models", help="Your own models as well.")] = None,
+    model: Annotated[str, typer.Argument(help="Id in the catalogue.")],
+    models: Annotated[
+        list[Path] | None, typer.Option("--models", help="Include your own models from this file or directory.")
+    ] = None,
 ) -> None:
     """Print the planner's facts about one model, as JSON."""
     facts = catalogue(model, also=own_models(models))
@@ -118,7 +122,7 @@ def add_model(
     ] = None,
     hub: Annotated[str, typer.Option(envvar="HF_ENDPOINT", help="Address of the hub.")] = HUB,
 ) -> None:
-    """Read a config.json once and save it beside your environments, so that synth needs no network."""
+    """Read a config.json once and save it next to your environments, so that synth needs no network."""
     target, facts = save_model(source, folder=directory, model_id=model_id, revision=revision, values=values, hub=hub)
     shape = facts.architecture
     typer.echo(
@@ -142,13 +146,13 @@ def save_model(
     Args:
         source: Repository on Hugging Face, or path of a config.json or of the folder that it is in.
         folder: Folder of the user's models.
-        model_id: Id of the model; the repository by default, of a file the name of its folder.
+        model_id: Id of the model; by default the repository, or the name of the file's folder.
         revision: Branch, tag or commit on Hugging Face.
         values: "key=value" to add to the config.
         hub: Address of the hub.
 
     Raises:
-        ConfigurationError: It cannot be read, or is no config.json of a model that the planner understands.
+        ConfigurationError: It cannot be read, or is not the config.json of a model that the planner understands.
     """
     path = Path(source)
     if path.is_dir():

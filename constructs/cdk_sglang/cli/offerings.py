@@ -50,7 +50,7 @@ class OfferingRequest:
 
     @property
     def nothing_offered(self) -> str:
-        """What to say where there is no such offering."""
+        """Message if there is no such offering."""
         return (
             f"nothing is offered for {self.count} x {self.instance.name} for {self.days} days; try fewer --days or --count, a later "
             "--after, another --type or --region"

@@ -1,4 +1,4 @@
-"""What `ask` and `chat` say of a component that does not chat."""
+"""The message of `ask` and `chat` for a component that does not chat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The user's own models and prices, which commands keep beside the environments, and the measurements that an option names."""
+"""The user's own models and prices, which commands keep next to the environments, and the measurements that an option names."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def own_models(paths: Iterable[Path] | None = None, *, folder: Path = ENVIRONMEN
     """Return the user's models.
 
     Args:
-        paths: Files or directories of models; those beside the environments by default, if there are any.
+        paths: Files or directories of models; those next to the environments by default, if there are any.
         folder: Folder of the environments.
     """
     places = list(paths or ()) or [place for place in [folder / MODELS] if place.is_dir()]
@@ -37,7 +37,7 @@ def own_prices(path: Path | None = None, *, folder: Path = ENVIRONMENTS) -> Pric
     """Return the user's prices; None if there are none.
 
     Args:
-        path: File of prices; the one beside the environments by default, if it exists.
+        path: File of prices; the one next to the environments by default, if it exists.
         folder: Folder of the environments.
     """
     file = path or folder / PRICES
@@ -52,7 +52,7 @@ def own_calibration(path: Path | None, *, models: tuple[ModelFacts, ...]) -> Mea
         models: The user's models.
 
     Raises:
-        ConfigurationError: There are no such measurements, or a file is another one or of a newer version.
+        ConfigurationError: There are no such measurements, or a file has another format or a newer version.
     """
     if path is None:
         return None
@@ -69,7 +69,7 @@ def write_text(path: Path, text: str, *, option: str = "--into") -> None:
 
     Args:
         path: The file.
-        text: What it then holds.
+        text: Its new content.
         option: Option with which another file is named, for the message.
 
     Raises:

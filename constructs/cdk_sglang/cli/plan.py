@@ -2,7 +2,7 @@
 
 Environments are read and checked by `cdk_sglang.environments.planning.fleet_request`. An app with settings of its own registers another function
 that turns an environment's name into a `FleetRequest` (see `use_environments`), or names it as `module:function` in `CDK_SGLANG_ENVIRONMENTS`.
-The function gets `--environments` as `folder`, and adds the user's own models and prices; for one model, the command reads those beside the
+The function gets `--environments` as `folder`, and adds the user's own models and prices; for one model, the command reads those next to the
 environments.
 """
 
@@ -44,7 +44,7 @@ VARIABLE = "CDK_SGLANG_ENVIRONMENTS"
 """Environment variable with `module:function` of an app's own reader."""
 _reader: list[EnvironmentReader] = []
 _ANY: Final = GpuInstance.all()[0]
-"""Stands for every type where none is given: only the model of its request is used."""
+"""Placeholder if no type is given: only the model of its request is used."""
 
 
 def use_environments(reader: EnvironmentReader) -> None:
@@ -63,12 +63,12 @@ def plan(
         str | None,
         typer.Option(
             "--instance",
-            help="With --model: the instance type, for example ml.g6e.2xlarge; all that hold the model, by price, by default.",
+            help="With --model: the instance type, for example ml.g6e.2xlarge; by default all that hold the model, by price.",
         ),
     ] = None,
     tp_size: Annotated[
         int | None,
-        typer.Option("--tp-size", help="With --model: GPUs per copy; the fewest that hold the model by default."),
+        typer.Option("--tp-size", help="With --model: GPUs per copy; by default the minimum that holds the model."),
     ] = None,
     context_length: Annotated[
         int | None,
@@ -94,27 +94,27 @@ def plan(
         Path | None,
         typer.Option(
             "--calibration",
-            help="With --model: file or folder of `cdk-sglang bench`, whose figures predictions near them follow.",
+            help="With --model: file or folder of `cdk-sglang bench`, which calibrates the predictions near its figures.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
-    html: Annotated[Path | None, typer.Option("--html", help="Write the plan as a page.")] = None,
-    wide: Annotated[bool, typer.Option("--wide", help="Print every column, however narrow the terminal is.")] = False,
+    html: Annotated[Path | None, typer.Option("--html", help="Write the plan as an HTML page.")] = None,
+    wide: Annotated[bool, typer.Option("--wide", help="Print every column, even on a narrow terminal.")] = False,
 ) -> None:
-    """Print whether the models fit, their speed and their cost; exit code 1: the plan cannot be deployed, 2: the environment is wrong."""
+    """Print whether the models fit, their speed and their cost. Exit code 1: the plan cannot be deployed; 2: the environment is wrong."""
     _check_usage(env, model=model, instance=instance, html=html)
     if env is not None and models:
         raise ConfigurationError(
             [
                 Problem(
                     "--models",
-                    "goes with --model; an environment's own models are read from the folder models beside it, where models "
+                    "goes with --model; an environment's own models are read from the folder models next to it, where models "
                     "add --into puts them",
                 ),
             ]
         )
     if env is not None and calibration is not None:
-        text = "goes with --model; an environment names its own: planning: {calibration: <file beside it>}"
+        text = "goes with --model; an environment names its own: planning: {calibration: <file next to it>}"
         raise ConfigurationError([Problem("--calibration", text)])
     if env is not None:
         request = read_environment(env, environments)
@@ -176,7 +176,7 @@ def show_plan(request: FleetRequest, *, as_json: bool = False, html: Path | None
         request: The fleet to plan.
         as_json: Print JSON instead of tables.
         html: File for the plan's page; not written by default.
-        wide: Print every column, however narrow the terminal is.
+        wide: Print every column, even on a narrow terminal.
     """
     fleet_plan = plan_fleet(request)
     if html is not None:
@@ -233,7 +233,7 @@ def model_request(
         context_length: Tokens of the longest request, answer included; the model's own limit if None.
         concurrency: Requests in flight per copy.
         region: Region of the prices.
-        folder: Folder of the environments, beside which the user's models and prices are.
+        folder: Folder of the environments, next to which the user's models and prices are.
         models: Files or directories of the user's models instead.
         calibration: File or folder of measurements; none by default.
 
@@ -259,7 +259,7 @@ def model_request(
         context_length=context_length,
         slo=Slo.model_construct(
             at_concurrency=concurrency
-        ),  # only a load: nothing is promised, which a user's may not say
+        ),  # only a load without objectives, which a user's request may not have
         calibration=own_calibration(calibration, models=also),
     )
     endpoint = EndpointRequest(name="endpoint", instances=(gpu_instance,), components=(component,))

@@ -1,4 +1,4 @@
-"""A plan on a terminal: its tables with the columns that there is room for, and the lines below them."""
+"""A plan on a terminal: its tables with the columns that fit, and the lines below them."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def print_plan(plan: FleetPlan, console: Console | None = None, *, wide: bool = 
     Args:
         plan: The plan.
         console: Where to print; stdout by default.
-        wide: Print every column, however narrow the terminal is; without a terminal and a console, always.
+        wide: Print every column, even on a narrow terminal; without a terminal and a console, always.
     """
     out = console or stdout()
-    wide = wide or (console is None and not out.is_terminal)  # into a file or another program, all of it
+    wide = wide or (console is None and not out.is_terminal)  # all columns into a file or another program
     components = [(endpoint.name, one) for endpoint in plan.endpoints for one in endpoint.components]
     table = fitting_table(out, [_component(name, one) for name, one in components], _COMPONENTS, wide=wide)
     print_table(out, table, wide=wide)
@@ -80,7 +80,7 @@ def print_options(options: Sequence[Alternative], *, wide: bool = False) -> None
 
     Args:
         options: The types.
-        wide: Print every column, however narrow the terminal is.
+        wide: Print every column, even on a narrow terminal.
     """
     out = stdout()
     wide = wide or not out.is_terminal

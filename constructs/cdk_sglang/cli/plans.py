@@ -102,7 +102,7 @@ def list_plans(sagemaker: SageMakerClient) -> list[PlanStatus]:
 
 
 def endpoints_on(sagemaker: SageMakerClient) -> dict[str, list[str]]:
-    """Return the endpoints that run on each plan, by the plan's ARN: the live state, not that of templates."""
+    """Return the endpoints that run on each plan, by the plan's ARN: from the live state, not from templates."""
     endpoints_by_plan: dict[str, list[str]] = {}
     with failures_of("sagemaker:ListEndpoints, DescribeEndpoint and DescribeEndpointConfig"):
         pages = sagemaker.get_paginator("list_endpoints").paginate()

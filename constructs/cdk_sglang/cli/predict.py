@@ -37,7 +37,7 @@ OUTPUT_COLUMNS = (
 )  # fmt: skip
 BATCH = 1000
 LONGEST_CELL = 10_000
-"""Characters of a cell at most; a longer cell is an unclosed quote, not a name or a number."""
+"""Maximum characters of a cell; a longer cell is an unclosed quote, not a name or a number."""
 
 LONGEST_LINE = 1_000_000
 REMEMBERED = 20_000
@@ -59,7 +59,7 @@ def predict(
         Path | None,
         typer.Option(
             "--calibration",
-            help="File or folder of `cdk-sglang bench`, or of `eagle report --calibration`: predictions near follow it.",
+            help="File or folder of `cdk-sglang bench`, or of `eagle report --calibration`, which calibrates predictions near its figures.",
         ),
     ] = None,
 ) -> None:
@@ -121,7 +121,7 @@ def predict_table(
         prices: The user's own prices; None for the package's alone.
         progress: Called after each batch with the number of rows written so far.
         using: Calibration to predict with; that of the package if None.
-        warn: Called with a line about a column that is left out of the figures, and should not be.
+        warn: Called with a line about a column that the figures wrongly leave out.
 
     Raises:
         ConfigurationError: There is no header line with at least one known column.

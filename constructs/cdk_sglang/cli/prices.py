@@ -31,7 +31,7 @@ _LAYOUTS: Final = (
 _OLD: Final = " *"
 """Marks a price that is old."""
 
-app = typer.Typer(help="Prices of SageMaker hosting, dated.", no_args_is_help=True)
+app = typer.Typer(help="Dated prices of SageMaker hosting.", no_args_is_help=True)
 
 PRICE_LIST = "https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonSageMaker/current"
 TIMEOUT_SECONDS = 120
@@ -42,7 +42,7 @@ _REGION_OPTION = typer.Option("--region", help="Region; repeat the option for se
 def show(
     region: Annotated[str, typer.Option(help="Region.")] = "us-east-1",
     prices: Annotated[Path | None, typer.Option(help="A file written by `prices update`.")] = None,
-    wide: Annotated[bool, typer.Option("--wide", help="Print every column, however narrow the terminal is.")] = False,
+    wide: Annotated[bool, typer.Option("--wide", help="Print every column, even on a narrow terminal.")] = False,
 ) -> None:
     """Print the hourly price of every GPU instance type with its date; estimates are marked."""
     rows, console = [], stdout()
@@ -82,7 +82,7 @@ def update(
     region: Annotated[list[str] | None, _REGION_OPTION] = None,
     source: Annotated[str, typer.Option(help="Address of the price list.")] = PRICE_LIST,
 ) -> None:
-    """Fetch hosting prices from the public price list and save them beside your environments; prices of other Regions stay."""
+    """Fetch hosting prices from the public price list and save them next to your environments; prices of other Regions stay."""
     rows: list[dict[str, str]] = []
     problems: list[Problem] = []
     for name in region or ["us-east-1"]:

@@ -1,4 +1,4 @@
-"""The Region of an environment, for commands that need nothing else of its file."""
+"""The Region of an environment, for commands that need nothing else from its file."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from cdk_sglang.environments.layers import read_layers
 
 
 def region_of(environment: str | None, region: str | None, *, folder: Path | None = None) -> str | None:
-    """Return the Region that a command asks: the user's, else that of the environment's file, else None for that of the AWS settings.
+    """Return the Region that a command uses: the user's, else that of the environment's file, else None for that of the AWS settings.
 
-    A file that is missing or cannot be read is no mistake here: whoever looks at a fleet need not have its sources.
+    A file that is missing or cannot be read is not an error here: a user who inspects a fleet need not have its sources.
 
     Args:
         environment: Name of the environment; None if the user names none.

@@ -1,4 +1,4 @@
-"""Run a typer application as a program: mistakes of its user are lines on stderr, never a traceback."""
+"""Run a typer application as a program: user errors are lines on stderr, never a traceback."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EXTRAS: Final = {"boto3": "client", "botocore": "client", "openai": "client", "
 
 
 def run(app: typer.Typer) -> None:
-    """Run the application; a user's mistakes are printed on stderr with exit code 2, never as a traceback.
+    """Run the application; user errors are printed on stderr with exit code 2, never as a traceback.
 
     Args:
         app: The application.
@@ -29,7 +29,7 @@ def run(app: typer.Typer) -> None:
     try:
         contextvars.copy_context().run(
             app
-        )  # what the options of a command say ends with it, also when they are refused
+        )  # the options of a command apply to that command only, also when they are refused
     except ConfigurationError as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)
@@ -40,7 +40,7 @@ def run(app: typer.Typer) -> None:
             raise
         print(f"this command needs {package}; pip install 'cdk-sglang[{_EXTRAS[package]}]'", file=sys.stderr)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:  # before or after a command: Typer looks at those within
+    except KeyboardInterrupt:  # before or after a command: Typer handles those during a command
         print("\nstopped", file=sys.stderr)
         raise SystemExit(STOPPED) from None
     except BrokenPipeError:
@@ -50,9 +50,9 @@ def run(app: typer.Typer) -> None:
 
 
 def _use_own_node() -> None:
-    """Let jsii, which environments load, take the Node beside this Python: an older one of the system prints a box of warnings.
+    """Let jsii, which environments load, use the Node next to this Python: an older one of the system prints a box of warnings.
 
-    The Makefile says the same for the commands of make.
+    The Makefile does the same for the commands of make.
     """
     node = Path(sys.prefix, "bin", "node")
     if node.exists():

@@ -1,4 +1,4 @@
-"""A model's answer on the terminal as it arrives: text on stdout, reasoning and all else on stderr."""
+"""A model's answer on the terminal as it arrives: text on stdout, reasoning and everything else on stderr."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who says what an environment is: this library, or a function of an app of the user's own, which a variable names."""
+"""The reader of an environment: this library, or a function of the user's own app, which a variable names."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Said = TypeVar("Said")
 
 
 def from_app(environment: str, folder: Path | None, *, variable: str, default: Callable[..., Said]) -> Said:
-    """Return what the app's reader says about an environment.
+    """Return what the app's reader returns for an environment.
 
     Args:
         environment: Name of the environment.
         folder: Folder of the environments; the reader's own by default.
         variable: Environment variable with `module:function` of an app's own reader.
-        default: The reader where the variable is not set.
+        default: The reader if the variable is not set.
 
     Raises:
         ConfigurationError: There is no reader, or the environment's settings are wrong.
@@ -31,7 +31,7 @@ def from_app(environment: str, folder: Path | None, *, variable: str, default: C
 
 
 def told_by(reader: Callable[..., Said], environment: str, folder: Path | None) -> Said:
-    """Return what a reader says about an environment.
+    """Return what a reader returns for an environment.
 
     Args:
         reader: Takes the environment's name, and the folder as `folder`.
@@ -54,7 +54,7 @@ def reader_of(variable: str, default: Callable[..., Said]) -> Callable[..., Said
 
     Args:
         variable: Environment variable with `module:function` of an app's own reader.
-        default: The reader where the variable is not set.
+        default: The reader if the variable is not set.
 
     Raises:
         ConfigurationError: There is no such function.

@@ -22,9 +22,9 @@ from cdk_sglang.errors import ConfigurationError, Problem
 
 _COLOUR: Final = re.compile(rb"\x1b\[[0-9;]*m")
 _PIPED_WIDTH: Final = 140
-"""Characters per line of the report where no terminal is."""
+"""Characters per line of the report without a terminal."""
 _APP_FAILED: Final = re.compile(rb".*Subprocess exited with error (\d+)\s*")
-"""Last line of the CDK CLI (aws-cdk 2.1148.1) after an app has failed and has said why."""
+"""Last line of the CDK CLI (aws-cdk 2.1148.1) after an app has failed and printed the reason."""
 
 
 def synth(
@@ -51,11 +51,11 @@ def synth(
 def run_synth(command: Sequence[str], *, silent_stdout: bool = False) -> int:
     """Synthesise with the CDK CLI; return the app's exit code if the app failed, else the CLI's.
 
-    What the app says of a mistake is the last that is said: the CLI's own line about it, which only repeats the exit code, is left out.
+    The app's own message is the last output: the CLI's line after it, which only repeats the exit code, is left out.
 
     Args:
         command: Program and arguments.
-        silent_stdout: Whether the CLI's output goes to stderr, for commands whose own output others read.
+        silent_stdout: Whether the CLI's output goes to stderr, for commands whose own output is machine-readable.
     """
     code, has_output = None, False
     sys.stdout.flush()
@@ -76,7 +76,7 @@ def run_synth(command: Sequence[str], *, silent_stdout: bool = False) -> int:
 def run_cdk(command: Sequence[str]) -> int:
     """Run the CDK CLI on this terminal; return its exit code.
 
-    The app runs with this program's own Python, wherever PATH leads: `.venv/bin/cdk-sglang` is called without it too.
+    The app runs with this program's own Python, whatever PATH names: `.venv/bin/cdk-sglang` is also called without it on PATH.
 
     Args:
         command: Program and arguments.
@@ -86,10 +86,10 @@ def run_cdk(command: Sequence[str]) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """How the CDK CLI ended where no terminal is.
+    """How the CDK CLI ended without a terminal.
 
     Attributes:
-        code: Exit code; None if the time was over, and all its processes were killed.
+        code: Exit code; None if the time was up and all its processes were killed.
         output: Everything that it wrote, errors included.
     """
 
@@ -98,7 +98,7 @@ class Ended:
 
 
 def run_cdk_within(command: Sequence[str], *, seconds: float) -> Ended:
-    """Run the CDK CLI without a terminal and without input, for so long at most.
+    """Run the CDK CLI without a terminal and without input, for a limited time.
 
     Args:
         command: Program and arguments.
@@ -137,7 +137,7 @@ def cdk_program(command: str) -> str:
         command: Command of this program that needs it; begins the problem.
 
     Raises:
-        ConfigurationError: There is no app here that it could run, or it is not installed.
+        ConfigurationError: There is no app here to run, or the CLI is not installed.
     """
     if not has_app():
         text = (

@@ -41,12 +41,12 @@ NUMBERS: Final = frozenset(
         "$/GPU-hour",
     }
 )
-"""Columns whose cells end at the same place."""
+"""Columns whose cells are aligned to the right."""
 WRAPPED: Final = frozenset({"instances", "model", "of"})
 """Columns whose cells may take several lines, between words."""
 _WIDEST: Final = 10_000
 _AROUND: Final = 3
-"""Characters of a column beside its cells: a space on both sides, and the line."""
+"""Characters of a column in addition to its cells: a space on both sides, and the line."""
 
 
 def fitting_table(
@@ -63,7 +63,7 @@ def fitting_table(
         console: Where the table is to be printed.
         rows: Cells by the heading of their column.
         layouts: Headings of each layout, the widest first.
-        wide: Take the widest whatever the room.
+        wide: Use the widest layout, whatever the room.
         lines: Lines around cells.
     """
     fits = (one for one in layouts if wide or _least_width(rows, one) <= console.width)
@@ -82,7 +82,7 @@ def fitting_table(
 
 
 def _least_width(rows: Sequence[Mapping[str, str]], headings: Sequence[str]) -> int:
-    """Return the characters of a line in which no word is cut, and only cells of `WRAPPED` take several lines."""
+    """Return the width of a line in which no word is cut, and only cells of `WRAPPED` take several lines."""
     width = 1
     for heading in headings:
         cells = [heading, *(row[heading] for row in rows)]

@@ -1,4 +1,4 @@
-"""Mistakes in a command line as one line on stderr, at any width: no box, no traceback."""
+"""Usage errors as one line on stderr, at any width: no box, no traceback."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 _USAGE_ERROR: Final[type[Any]] = typer.BadParameter.__bases__[0]
 _COMMAND_LINE_ERROR: Final[type[Any]] = _USAGE_ERROR.__bases__[0]
-"""Click's UsageError and ClickException: Typer brings a Click of its own since 0.21, and took the installed one before."""
+"""Click's UsageError and ClickException: Typer has included its own Click since 0.21, and used the installed one before."""
 _STOPPED: Final = 130
 """Exit code that Typer gives to a command that Ctrl-C has ended, as shells have it."""
 _WORDS: Final = {
@@ -21,7 +21,7 @@ _WORDS: Final = {
     "Input should be a valid number, unable to parse string as a number": "a number is needed",
     "Input should be": "must be",
 }
-"""Words of pydantic, with which Typer checks values, in this program's own."""
+"""Messages of pydantic, with which Typer checks values, and this program's replacements."""
 
 
 class OneLineErrors(TyperGroup):

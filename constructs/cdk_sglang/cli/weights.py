@@ -1,6 +1,6 @@
 """`cdk-sglang weights`: stage a model from a terminal, check a model in S3, list staged models.
 
-The command runs the program of CodeBuild and of the deployment's check (`_runtime/weights`) as a process of its own, and shows its
+The command runs the program of CodeBuild and of the deployment's check (`_runtime/weights`) as a separate process, and shows its
 events as a progress bar. So the terminal and the deployment have the same behaviour.
 """
 
@@ -31,7 +31,7 @@ app = typer.Typer(help="Weights in S3: stage, verify, list.", no_args_is_help=Tr
 _RUNTIME: Final = Path(__file__).parent.parent / "_runtime"
 _SHORT: Final = 12
 _AWS: Final = "AWS: "
-"""Prefix of the program's messages about failed calls to AWS (_runtime/weights/__main__.py)."""
+"""Prefix of the program's messages about failed AWS calls (_runtime/weights/__main__.py)."""
 
 Bucket = Annotated[str, typer.Option("--bucket", help="Bucket; the foundation stack's output WeightsBucket.")]
 
@@ -42,21 +42,28 @@ class UnreadableWeightsError(Exception):
 
 @app.command("stage")
 def stage(
-    repo: Annotated[str, typer.Argument(help="Model of Hugging Face, for example Qwen/Qwen3-8B.")],
+    repo: Annotated[str, typer.Argument(help="Hugging Face model, for example Qwen/Qwen3-8B.")],
     revision: Annotated[str, typer.Option("--revision", help="Commit, 40 hexadecimal digits.")],
     bucket: Bucket,
     token_secret: Annotated[
         str | None, typer.Option("--token-secret", help="Secret with a read token, for gated and private models.")
     ] = None,
     include: Annotated[
-        list[str] | None, typer.Option("--include", help="Pattern of files to copy in any case.")
+        list[str] | None, typer.Option("--include", help="Pattern of files to copy even if they would be left out.")
     ] = None,
     exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Pattern of files to leave out.")] = None,
     draft: Annotated[
-        bool, typer.Option("--draft", help="It drafts for another model, whose tokenizer it takes: it needs none.")
+        bool,
+        typer.Option(
+            "--draft", help="The model is a draft for another model and uses that one's tokenizer, so it needs none."
+        ),
     ] = False,
-    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Files at once, if memory allows.")] = 16,
-    hub_url: Annotated[str | None, typer.Option("--hub-url", help="Another hub with Hugging Face's API.")] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, max=64, help="Number of files to copy at once, if memory allows.")
+    ] = 16,
+    hub_url: Annotated[
+        str | None, typer.Option("--hub-url", help="Address of another hub with Hugging Face's API.")
+    ] = None,
 ) -> None:
     """Copy a model to S3: check every file against the hub's hash, skip files that exist, write the manifest last."""
     arguments = ["stage", repo, "--revision", revision, "--bucket", bucket, "--workers", str(workers)]

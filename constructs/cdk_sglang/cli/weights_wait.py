@@ -114,7 +114,7 @@ def wait_for(
         sleep: Pauses for some seconds.
 
     Returns:
-        Whether all weights are complete; False if the time was over first.
+        Whether all weights are complete; False if the time was up first.
     """
     deadline, pause = now() + minutes * 60, _FIRST_PAUSE_SECONDS
     while missing:

@@ -66,7 +66,7 @@ _HOMES = {
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 _EXTRAS = {"boto3": "", "botocore": "", "openai": "openai", "httpx2": "openai", "anyio": "openai", "rich": "terminal"}
-"""Extra of `cdk-sglang-client` that brings a package; boto3 comes with the distribution itself."""
+"""Extra of `cdk-sglang-client` that installs a package; the distribution itself installs boto3."""
 
 
 def __getattr__(name: str) -> object:
@@ -88,7 +88,7 @@ def __getattr__(name: str) -> object:
 
 
 def _requirement(extra: str) -> str:
-    """Return what brings a package that is missing, of the distribution that this file belongs to."""
+    """Return the requirement that installs a missing package, for the distribution to which this file belongs."""
     if __name__ == "cdk_sglang.client":
         return "'cdk-sglang[client]'"
     return f"'cdk-sglang-client[{extra}]'" if extra else "cdk-sglang-client"

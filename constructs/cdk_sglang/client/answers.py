@@ -1,6 +1,6 @@
-"""Read answers of the OpenAI format and find the errors in them: HTTP 200 is sent before a model can fail.
+"""Read answers in the OpenAI format and find the errors in them: HTTP 200 is sent before a model can fail.
 
-SGLang and other engines of the OpenAI format report an error of a stream inside the stream, as `data: {"error": {"message", "type", "code"}}`
+SGLang and other engines with the OpenAI format report an error of a stream inside the stream, as `data: {"error": {"message", "type", "code"}}`
 (sglang 0.5.23, srt/entrypoints/openai/serving_base.py, create_streaming_error_response), and end every stream with `data: [DONE]`.
 """
 
@@ -135,7 +135,7 @@ def listed_answer(place: str, body: bytes, *, of: str, count: int) -> list[dict[
         count: Number of texts.
 
     Raises:
-        AnswerError: The answer is an error, not a JSON object, or has not so many entries.
+        AnswerError: The answer is an error, not a JSON object, or has another number of entries.
     """
     content = _object(body)
     if content is not None and (error := failure_of(place, content)):
@@ -152,7 +152,7 @@ def ranked_answer(place: str, body: bytes) -> list[dict[str, Any]]:
     """Return the entries of SGLang's list of scores, the best first.
 
     Raises:
-        AnswerError: The answer is an error, or no list of scores.
+        AnswerError: The answer is an error, or not a list of scores.
     """
     content = _object(body)
     if content is not None and (error := failure_of(place, content)):

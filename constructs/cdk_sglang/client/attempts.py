@@ -54,7 +54,7 @@ class Course:
         return lease
 
     def refused(self, lease: Lease, refusal: Refusal) -> float | None:
-        """Note a refusal; return the pause in seconds, 0 to try the next destination at once, None if the time is over."""
+        """Note a refusal; return the pause in seconds, 0 to try the next destination at once, None if the time is up."""
         if not lease.is_last:
             self._router.rest(lease.index)
             self._tried.add(lease.index)
@@ -80,7 +80,7 @@ class Course:
         self._report(State.NO_COPY if state is None else state, copies)
 
     def exceeded_error(self, refusal: Refusal, copies: Copies | None, *, may_describe: bool) -> WaitExceededError:
-        """Return the error of a wait whose time is over."""
+        """Return the error of a wait whose time is up."""
         elapsed = self._clock.now() - self._start
         attempts = "1 attempt" if self._attempts == 1 else f"{self._attempts} attempts"
         head = f"{self._destination.component} on {self._destination.endpoint}: no answer after {elapsed:.0f} s and {attempts}; no copy has seen the request"
@@ -136,7 +136,7 @@ def _advice(destination: Destination, refusal: Refusal, copies: Copies | None, *
 
 
 class Attempts:
-    """Sends each request of one client until it is answered, a copy has seen it, or its time is over.
+    """Sends each request of one client until it is answered, a copy has seen it, or its time is up.
 
     Args:
         route: Destinations of the requests.
@@ -178,7 +178,7 @@ class Attempts:
             attempt: Sends the request; raises `RefusedError` if no copy has seen it.
 
         Raises:
-            WaitExceededError: The time is over.
+            WaitExceededError: The time is up.
             WaitCancelledError: `cancel` was set.
         """
         with self._course() as course:

@@ -183,7 +183,7 @@ class InferenceClient:
             options: Further members of the body, for example dimensions.
 
         Raises:
-            AnswerError: The response is an error, or has not one vector for each text.
+            AnswerError: The response is an error, or does not have one vector for each text.
         """
         inputs = [texts] if isinstance(texts, str) else list(texts)
         place, body = self._ask({"input": inputs, **options})
@@ -197,7 +197,7 @@ class InferenceClient:
             options: Further members of the body.
 
         Raises:
-            AnswerError: The response is an error, or has not one class for each text.
+            AnswerError: The response is an error, or does not have one class for each text.
         """
         inputs = [texts] if isinstance(texts, str) else list(texts)
         place, body = self._ask({"input": inputs, **options})
@@ -261,7 +261,7 @@ class InferenceClient:
 
 
 def refusal_of(error: Exception) -> Refusal | None:
-    """Return the refusal that an error of boto3 stands for; None if a copy may have seen the request."""
+    """Return the refusal that an error of boto3 means; None if a copy may have seen the request."""
     if isinstance(error, ClientError):
         details = error.response.get("Error", {})
         return service_refusal(details.get("Code", ""), details.get("Message", ""))

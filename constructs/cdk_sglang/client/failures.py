@@ -60,7 +60,7 @@ class RefusedError(Exception):
 
 
 def service_refusal(code: str, message: str) -> Refusal | None:
-    """Return the refusal that an error of SageMaker's front end stands for; None if a copy may have seen the request."""
+    """Return the refusal that an error of SageMaker's front end means; None if a copy may have seen the request."""
     reason = None
     if code in NOT_READY_CODES or NO_CAPACITY_MESSAGE.match(message):
         reason = Reason.NO_CAPACITY
@@ -72,7 +72,7 @@ def service_refusal(code: str, message: str) -> Refusal | None:
 
 
 def response_refusal(error_type: str, body: bytes) -> Refusal | None:
-    """Return the refusal that an HTTP error of the OpenAI-compatible path stands for; None if a copy may have seen the request.
+    """Return the refusal that an HTTP error of the OpenAI-compatible path means; None if a copy may have seen the request.
 
     The path passes the container's own errors on unchanged.
 

@@ -1,4 +1,4 @@
-"""Images of a chat, as the parts of a message's content that OpenAI's API and SGLang take."""
+"""Images of a chat, as the parts of a message's content that OpenAI's API and SGLang accept."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _WEBP: Final = (b"RIFF", b"WEBP")
 
 
 def image_part(source: bytes | str | PathLike[str], *, detail: Detail | None = None) -> dict[str, Any]:
-    """Return an image as a part of a message's content, beside `{"type": "text", "text": "..."}`.
+    """Return an image as a part of a message's content, next to `{"type": "text", "text": "..."}`.
 
-    Bytes and files travel with the request (`data:`), as the only way that works in network isolation; an address is fetched by the container.
+    Bytes and files are sent with the request (`data:`), the only way that works in network isolation; an address is fetched by the container.
 
     Args:
         source: The image's bytes (PNG, JPEG, WebP or GIF), the path of its file, or its address (https:, http: or data:).
@@ -25,7 +25,7 @@ def image_part(source: bytes | str | PathLike[str], *, detail: Detail | None = N
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: The bytes are no image of these formats.
+        ValueError: The bytes are not an image in one of these formats.
     """
     if isinstance(source, str) and source.lower().startswith(_ADDRESSES):
         url = source

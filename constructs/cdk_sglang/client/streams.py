@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from botocore.eventstream import EventStream
 
 _BROKEN: Final = (HTTPError, ParserError, OSError)
-"""Errors of reading a stream, beside EventStreamError: botocore 1.44.5 passes urllib3's own errors on."""
+"""Errors of reading a stream, in addition to EventStreamError: botocore 1.44.5 passes urllib3's own errors on."""
 _TIME_EXCEEDED: Final = "ModelInvocationTimeExceeded"
 """An ErrorCode of ModelStreamError: the answer took longer than SageMaker allows, and a retry would, too. botocore 1.44.5 drops the code, so it is
 known only if the message names it."""
 
 
 class StreamFailedError(AnswerError, EventStreamError):
-    """A stream that SageMaker ended with ModelStreamError or InternalStreamFailure; an error both of botocore and of this client."""
+    """A stream that SageMaker ended with ModelStreamError or InternalStreamFailure; an error of both botocore and this client."""
 
     def __init__(self, place: str, error: EventStreamError, *, chunks: int) -> None:
         details = error.response.get("Error", {})

@@ -43,7 +43,7 @@ def session_token(session: boto3.Session, region: str, life: timedelta) -> str:
     request = AWSRequest(
         method="POST", url=f"https://{_HOST}/", headers={"host": _HOST}, params={"Action": "CallWithBearerToken"}
     )
-    # Frozen: what is renewed while it signs would sign with the key of one version and the token of another.
+    # Frozen: credentials renewed during signing would sign with the key of one version and the token of another.
     SigV4QueryAuth(
         credentials.get_frozen_credentials(), "sagemaker", region, expires=int(life.total_seconds())
     ).add_auth(request)

@@ -1,6 +1,6 @@
 """The caller's trace on its way to SGLang: the current OpenTelemetry span as `traceparent` among SageMaker's custom attributes.
 
-InvokeEndpoint hands no other header of the caller's to the container; the container of this project turns the attribute into the header that
+InvokeEndpoint passes no other header of the caller to the container; the container of this project turns the attribute into the header that
 SGLang reads. OpenTelemetry is never imported here: a program without it has no span.
 """
 

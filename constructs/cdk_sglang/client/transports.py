@@ -263,10 +263,10 @@ def _is_answer(request: httpx2.Request, response: httpx2.Response) -> bool:
 
 
 def _check_whole(request: httpx2.Request, body: bytes, lease: Lease) -> None:
-    """Raise what is no answer though it came with HTTP 200.
+    """Raise for a response that is not an answer, although it has HTTP status 200.
 
     Raises:
-        OpenAIAnswerError: The answer is an error, or none.
+        OpenAIAnswerError: The answer is an error, or missing.
     """
     try:
         whole_answer(str(lease.destination), body)

@@ -63,7 +63,7 @@ class Wait:
 
 
 class Clock(Protocol):
-    """A clock and its pauses; tests have their own."""
+    """A clock and its pauses; tests use their own."""
 
     def now(self) -> float:
         """Return the seconds of a monotonic clock."""

@@ -1,1 +1,1 @@
-"""The page that draws a fleet, which `cdk-sglang console` and the embedded AWS of `make local` serve alike: its files, and its live stream."""
+"""The page that shows a fleet, served by `cdk-sglang console` and by the embedded AWS of `make local`: its files and its live stream."""

@@ -1,4 +1,4 @@
-"""The page and its files, and the headers with which they are sent. There is no data in any of them."""
+"""The page and its files, and the headers with which they are sent. None of them contains data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HEADERS: Final[Mapping[str, str]] = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-"""Headers of every response: nothing of another origin is loaded, framed or told where the page is, and nothing is kept."""
+"""Headers of every response: no other origin is loaded, may frame the page or learns its address, and nothing is cached."""
 
 
 def page(

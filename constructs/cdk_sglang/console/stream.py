@@ -1,4 +1,4 @@
-"""The console's live stream: server-sent events with what is different from a second before.
+"""The console's live stream: server-sent events with what has changed since a second before.
 
 Format: https://html.spec.whatwg.org/multipage/server-sent-events.html (read 2026-11). A browser's EventSource cannot send the key in a
 header, so the page reads the stream with `fetch`.
@@ -21,7 +21,7 @@ _BEAT_S: Final = 5.0
 
 
 class TooManyError(Exception):
-    """As many streams are open as may be; the message is for the reader of the page."""
+    """The maximum number of streams is open; the message is for the reader of the page."""
 
 
 class Streams:
@@ -29,7 +29,7 @@ class Streams:
 
     Args:
         snapshot: Function that returns what the pages draw.
-        beat: Function that returns what is different at every moment and is sent from time to time; the time by default.
+        beat: Function that returns what always changes and is sent from time to time; the time by default.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Streams:
             Its events, and the function that closes it; it must be called, whether or not an event was read.
 
         Raises:
-            TooManyError: As many streams are open as may be.
+            TooManyError: The maximum number of streams is open.
         """
         end = threading.Event()
         with self._lock:
@@ -77,7 +77,7 @@ class Streams:
         return self._events(end, gone), close
 
     def end(self) -> None:
-        """End every open stream, within the second in which it looks again."""
+        """End every open stream, within the second after which it checks again."""
         with self._lock:
             for end in self._ends:
                 end.set()

@@ -122,7 +122,7 @@ def test_a_part_that_cannot_be_read_says_so_keeps_what_it_had_and_the_rest_lives
     ((part, (problem,)),) = world.poller.problems.items()
     assert part == "alarms"
     assert problem.startswith(message)
-    assert re.search(r"; shown is what was read at \d\d:\d\d:\d\d; asked again in 60 s$", problem)
+    assert re.search(r"; the values shown were read at \d\d:\d\d:\d\d; next attempt in 60 s$", problem)
     world.aws["alarms"].answer = "new"
     world.pass_(60)
     assert (world.poller.value("alarms"), world.poller.problems) == ("new", {})

@@ -36,7 +36,7 @@ def test_a_pipeline_that_is_gone_or_of_another_version_is_a_line(world: World) -
     world.client("stepfunctions").delete_state_machine(stateMachineArn=world.machine)
     gone = world.run("start", "--yes")
     assert gone.exit_code == 1
-    assert "does not exist any more; deploy prod again" in gone.output
+    assert "no longer exists; deploy prod again" in gone.output
     name = f"/cdk-sglang/{ENVIRONMENT}/speculative/{COMPONENT}"
     world.client("ssm").put_parameter(Name=name, Type="String", Value="{}", Overwrite=True)
     result = world.run("status")

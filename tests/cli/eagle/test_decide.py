@@ -110,7 +110,7 @@ def test_the_way_back_passes_over_a_version_whose_files_are_gone(world: World) -
     world.register(RUN)
     world.serve(RUN)
     done = world.run("rollback", "--yes")
-    assert f"{EARLIER} is not whole any more, so the model alone is gone back to" in done.output
+    assert f"{EARLIER} is no longer complete, so the rollback goes to the model alone" in done.output
     assert world.serving == "base mine"
 
 

@@ -65,7 +65,7 @@ def test_a_rollout_that_is_taken_back_is_exit_code_1_with_the_reason(world: Worl
     done = world.run("promote", "--run", RUN, "--yes")
     assert done.exit_code == 1
     assert (
-        "the rollout was rolled back, and the previous version serves: Llama: alarm went off; mend the cause"
+        "the update was rolled back, and the previous version serves: Llama: alarm went off; fix the cause"
         in done.output
     )
     (request,) = stack.updates
@@ -77,7 +77,7 @@ def test_a_rollout_that_is_taken_back_is_exit_code_1_with_the_reason(world: Worl
     ("state", "says"),
     [
         ("UPDATE_IN_PROGRESS", "another deployment or promotion; try again when it has ended"),
-        ("UPDATE_ROLLBACK_FAILED", "bring it to rest first"),
+        ("UPDATE_ROLLBACK_FAILED", "bring it to a stable state first"),
     ],
 )
 def test_a_stack_that_is_not_at_rest_is_left_alone(world: World, state: str, says: str) -> None:

@@ -268,7 +268,7 @@ def test_folders_and_files_that_are_not_there_are_problems_with_their_paths(
     code, schema = error.value.problems
     assert (
         code
-        == f"test.yaml: agent.code: {tmp_path / 'nowhere'} is no folder; name one with main.py and requirements.lock"
+        == f"test.yaml: agent.code: {tmp_path / 'nowhere'} is not a folder; name one with main.py and requirements.lock"
     )
     assert schema.startswith(
         f"test.yaml: agent.tools.own.visits.schema.{tmp_path / 'visits.json'}: cannot be read as JSON: "

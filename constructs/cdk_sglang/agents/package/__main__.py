@@ -1,6 +1,6 @@
 """What the CDK CLI runs when a deployment needs the agent's zip: builds it, and prints its path as the only line on stdout.
 
-The command stands in the assembly, as the `executable` of a file asset; the CLI runs it in its own working directory, and only if the bucket
+The assembly contains the command as the `executable` of a file asset; the CLI runs it in its own working directory, and only if the bucket
 has no zip of that hash.
 """
 

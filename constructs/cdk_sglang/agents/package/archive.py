@@ -20,7 +20,7 @@ MAX_UNZIPPED_MB: Final = 750
 read."""
 _MB: Final = 10**6
 _MOMENT: Final = (1980, 1, 1, 0, 0, 0)
-"""The earliest that a zip can say."""
+"""The earliest time that a zip can store."""
 _SHOWN: Final = 5
 
 
@@ -55,7 +55,7 @@ def write_archive(path: Path, files: Iterable[Entry]) -> Archive:
 
     Args:
         path: The zip.
-        files: What it holds, in the order of the zip.
+        files: Its entries, in the order of the zip.
 
     Raises:
         ConfigurationError: AgentCore would refuse it; every reason at once.

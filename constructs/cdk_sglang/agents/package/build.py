@@ -1,4 +1,4 @@
-"""From an agent's folder to its zip: packages by their hashes with uv, into a cache by the hash of the sources."""
+"""Build an agent's zip from its folder: uv installs the packages by hash, and the zip is cached by the hash of the sources."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cdk_sglang.agents.package.sources import PLATFORM, PYTHON, AgentSources
 from cdk_sglang.errors import ConfigurationError, Problem
 
 START_SECONDS: Final = 30
-"""In which a runtime must answer its first ping (AgentCore: "Runtime initialization time exceeded")."""
+"""Seconds within which a runtime must answer its first ping (AgentCore: "Runtime initialization time exceeded")."""
 _UV_HELP: Final = "install uv (https://docs.astral.sh/uv/), for example with: pip install uv"
 _TAIL: Final = 12
 
@@ -30,7 +30,7 @@ def cached_zip(sources: AgentSources, environment: Mapping[str, str]) -> Path:
 
 
 def find_uv(environment: Mapping[str, str]) -> Path:
-    """Return uv's executable: from `UV`, from PATH, beside this Python, or from this checkout's set-up.
+    """Return uv's executable: from `UV`, from PATH, next to this Python, or from this checkout's set-up.
 
     Raises:
         ConfigurationError: There is none.
@@ -96,7 +96,7 @@ def install_command(uv: Path, sources: AgentSources, packages: Path) -> list[str
 
 
 def start_seconds(sources: AgentSources, python: Path) -> float:
-    """Return how long an interpreter takes to load the agent: on this machine, a lower bound for AgentCore's.
+    """Return how long an interpreter takes to load the agent on this machine, which is a lower bound for AgentCore's time.
 
     Args:
         sources: The agent.

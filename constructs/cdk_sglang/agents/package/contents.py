@@ -41,7 +41,7 @@ class Entry:
 
 
 def entries(sources: AgentSources, packages: Path) -> Iterator[Entry]:
-    """Yield the files of the zip: packages, and the agent's own, which win; sorted by name.
+    """Yield the files of the zip: packages, and the agent's own files, which take precedence; sorted by name.
 
     Args:
         sources: The agent.
@@ -61,7 +61,7 @@ def entries(sources: AgentSources, packages: Path) -> Iterator[Entry]:
 
 
 def portable_script(content: bytes) -> bytes:
-    """Return a script that starts with the Python of the machine it runs on; others stay as they are.
+    """Return a script that starts with the Python of the machine it runs on; other files stay as they are.
 
     Installers write the path of the building machine's interpreter, with which the runtime fails as "initialization time exceeded"
     (github.com/aws/bedrock-agentcore-starter-toolkit/issues/356).
@@ -72,7 +72,7 @@ def portable_script(content: bytes) -> bytes:
 
 
 def binary_problem(entry: Entry) -> str | None:
-    """Return why AgentCore cannot load a file; None if it can, or if it is no binary."""
+    """Return why AgentCore cannot load a file; None if it can, or if it is not a binary."""
     if entry.content.startswith(_ELF):
         if len(entry.content) < _ELF_HEADER:
             return f"{entry.name} is a damaged binary"
@@ -83,5 +83,5 @@ def binary_problem(entry: Entry) -> str | None:
     if _LIBRARY.search(Path(entry.name).name) and not entry.content.lstrip().startswith(
         (b"#", b"/*", b"INPUT", b"GROUP")
     ):
-        return f"{entry.name} is no Linux library"
+        return f"{entry.name} is not a Linux library"
     return None

@@ -1,4 +1,4 @@
-"""The folder of an agent: which files are shipped, and a hash of all that decides the zip."""
+"""The folder of an agent: which files are shipped, and a hash of everything that determines the zip."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PYTHON: Final = "3.13"
 PLATFORM: Final = "aarch64-manylinux_2_28"
 """AgentCore runs arm64; its images have glibc 2.28 or newer (uv's names of platforms, uv 0.13)."""
 _FORMAT: Final = "1"
-"""Changes whenever the same sources become another zip."""
+"""Changes whenever the same sources produce a different zip."""
 
 _LEFT_OUT: Final = (
     "__pycache__",
@@ -31,12 +31,12 @@ _LEFT_OUT: Final = (
     "requirements*.lock",
     "*.zip",
 )
-"""Files and folders that are not shipped: what is made, hidden, or for development."""
+"""Files and folders that are not shipped: generated, hidden, or for development."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgentSources:
-    """The folder of an agent, and what decides the zip besides.
+    """The folder of an agent, and what else determines the zip.
 
     Attributes:
         folder: The folder, with `main.py` and `requirements.lock`.
@@ -64,7 +64,7 @@ class AgentSources:
         """
         sources = AgentSources(folder=folder, mlflow=mlflow)
         if not folder.is_dir():
-            raise ConfigurationError([Problem("", f"{folder} is no folder; name one with {ENTRY} and {LOCK}")])
+            raise ConfigurationError([Problem("", f"{folder} is not a folder; name one with {ENTRY} and {LOCK}")])
         problems = [
             Problem("", f"{folder / name} is missing; {what}")
             for name, what in (
@@ -74,7 +74,7 @@ class AgentSources:
             if not (folder / name).is_file()
         ]
         if not problems and "--hash=sha256:" not in sources.lock.read_text(encoding="utf-8"):
-            text = f"{sources.lock} has no hashes, so nobody knows what is shipped; write it with: uv pip compile --generate-hashes"
+            text = f"{sources.lock} has no hashes, so it is not fixed what is shipped; write it with: uv pip compile --generate-hashes"
             problems = [Problem("", text)]
         if problems:
             raise ConfigurationError(problems)

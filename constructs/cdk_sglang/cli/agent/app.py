@@ -7,7 +7,7 @@ import typer
 from cdk_sglang.cli.agent import evaluate, invoke, package, seed
 
 app = typer.Typer(
-    help="The optional agent: talk to it, hold a model against its conversations, pack its code, and fill the table of its tools with invented patients.",
+    help="The optional agent: talk to it, evaluate a model with its conversations, package its code, and fill the table of its tools with invented patients.",
     no_args_is_help=True,
 )
 app.command("invoke")(invoke.invoke)

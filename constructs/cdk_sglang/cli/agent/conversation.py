@@ -80,7 +80,7 @@ class Conversation:
             body.close()  # the agent notices, and stops
 
     def end(self) -> None:
-        """Stop the session's process; a caller without that right leaves it to the idle time-out."""
+        """Stop the session's process; if the caller lacks that permission, the idle time-out ends it."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
@@ -109,7 +109,7 @@ def _events(body: Any) -> Iterator[Event]:
 
 
 def _event(text: str) -> Event:
-    """Return an event; what an author's own agent sends becomes one, too."""
+    """Return an event; output of an author's own agent is converted to one."""
     try:
         value = json.loads(text)
     except ValueError:

@@ -23,7 +23,7 @@ _PROGRAM: Final = "evals"
 _VENV: Final = Path(".venv-agent", "bin", "python")
 _INTERRUPTED: Final = 130
 _STATUSES: Final = frozenset({0, 1, 2})
-"""Exit codes of the program: passed, the gate says no, it could not run."""
+"""Exit codes of the program: passed, the gate failed, it could not run."""
 
 
 def evaluate(
@@ -33,37 +33,37 @@ def evaluate(
     *,
     env: Annotated[
         str | None,
-        env_option("Environment, such as prod: its agent's component, or that of --component."),
+        env_option("Environment, such as prod; its agent's component, or the one in --component."),
     ] = None,
     endpoint: EndpointOption = None,
     component: ComponentOption = None,
     region: RegionOption = None,
     model_api: Annotated[
         Literal["sagemaker", "openai"] | None,
-        typer.Option("--model-api", help="Way to the model; sagemaker by default."),
+        typer.Option("--model-api", help="API by which the model is called; sagemaker by default."),
     ] = None,
     prompt_version: Annotated[
         str | None, typer.Option("--prompt-version", help="Version of the system prompt; the newest by default.")
     ] = None,
     only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="CASE", help="This case; may be repeated.")
+        list[str] | None, typer.Option("--only", metavar="CASE", help="Run only this case; may be repeated.")
     ] = None,
-    gate: Annotated[float, typer.Option("--gate", min=0, max=1, help="Least share of cases that pass.")] = 1.0,
+    gate: Annotated[float, typer.Option("--gate", min=0, max=1, help="Minimum share of cases that pass.")] = 1.0,
     baseline: Annotated[
-        Path | None, typer.Option("--baseline", help="Report of an earlier run: what passed there has to pass here.")
+        Path | None, typer.Option("--baseline", help="Report of an earlier run: what passed there must pass here.")
     ] = None,
     report: Annotated[
-        Path | None, typer.Option("--report", help="Write the outcomes as JSON, without words of the conversations.")
+        Path | None, typer.Option("--report", help="Write the outcomes as JSON, without the text of the conversations.")
     ] = None,
-    show: Annotated[bool, typer.Option("--show", help="Print all events, which hold the conversations.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Print all events, which contain the conversations.")] = False,
     python: Annotated[
         Path | None,
         typer.Option(
-            "--python", help="An interpreter with the agent's packages; .venv-agent beside the folder by default."
+            "--python", help="An interpreter with the agent's packages; .venv-agent next to the folder by default."
         ),
     ] = None,
 ) -> None:
-    """Run the agent's conversations against a component, before a new model, adapter or prompt serves: its tools are made-up, and nothing is saved.
+    """Run the agent's conversations against a component, before a new model, adapter or prompt goes live: its tools are simulated, and nothing is saved.
 
     Exit code 1: a case that must pass fails, fewer than --gate pass, or one of --baseline fails now. Exit code 2: it could not run.
     """

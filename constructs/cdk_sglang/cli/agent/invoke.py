@@ -16,7 +16,7 @@ from cdk_sglang.errors import ConfigurationError, Problem
 
 _Env = Annotated[str | None, env_option("Environment, such as prod.")]
 _Arn = Annotated[str | None, typer.Option("--runtime-arn", help="Instead of --env: ARN of the runtime.")]
-_Session = Annotated[str | None, typer.Option("--session", help="Session to go on with; a new one by default.")]
+_Session = Annotated[str | None, typer.Option("--session", help="Session to continue; a new one by default.")]
 _User = Annotated[
     str | None, typer.Option("--user", help="User on whose behalf you ask; the runtime must pass that header on.")
 ]
@@ -93,7 +93,7 @@ def _conversation(
 
 
 def _turn(conversation: Conversation, text: str, screen: Screen) -> bool:
-    """Show one answer; whether it succeeded. Ctrl-C ends the command."""
+    """Show one answer; return whether it succeeded. Ctrl-C ends the command."""
     try:
         screen.show(conversation.turn(text))
     except BrokenAnswerError as error:

@@ -1,4 +1,4 @@
-"""What the agent's stack of an environment has made, from its CloudFormation outputs."""
+"""What the stack of an environment's agent has created, from its CloudFormation outputs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def stack_outputs(env: str, region: str | None) -> dict[str, str]:
         region: Region; that of the AWS settings by default.
 
     Raises:
-        ConfigurationError: `env` is no name of an environment.
+        ConfigurationError: `env` is not the name of an environment.
     """
     if not re.fullmatch(NAME_PATTERN, env):
         raise ConfigurationError([Problem("--env", f"{env!r} is not allowed; use {NAME_WORDS}")])
@@ -44,7 +44,7 @@ def stack_outputs(env: str, region: str | None) -> dict[str, str]:
 
 
 def output_of(outputs: dict[str, str], name: str, *, env: str, setting: str) -> str:
-    """Return one output; end the command where the agent has no such part.
+    """Return one output; end the command if the agent has no such part.
 
     Args:
         outputs: The outputs.

@@ -30,7 +30,7 @@ def package(
         Path | None, typer.Option("--python", help="An interpreter with the agent's packages, to measure its start.")
     ] = None,
 ) -> None:
-    """Build the zip anew, whether or not there is one, check it, and print its sizes.
+    """Build the zip again even if there is one, check it, and print its sizes.
 
     Exit code 1: it takes longer to load than AgentCore waits. Exit code 2: it cannot be built, or AgentCore would refuse it.
     """

@@ -17,15 +17,16 @@ from cdk_sglang.cli.region import region_of
 def seed(
     env: Annotated[str, env_option("Environment, such as dev.")],
     *,
-    count: Annotated[int, typer.Option("--count", min=1, max=10_000, help="How many patients.")] = 40,
-    number: Annotated[int, typer.Option("--seed", min=0, help="Another number gives other patients.")] = 0,
+    count: Annotated[int, typer.Option("--count", min=1, max=10_000, help="Number of patients.")] = 40,
+    number: Annotated[int, typer.Option("--seed", min=0, help="A different number gives different patients.")] = 0,
     region: Annotated[
-        str | None, typer.Option(help="Region; that of the environment's file, else of your AWS settings, by default.")
+        str | None,
+        typer.Option(help="Region; by default that of the environment's file, else that of your AWS settings."),
     ] = None,
 ) -> None:
-    """Write invented patients; the same command writes the same ones again, and nothing else of the table changes.
+    """Write invented patients; the same command writes the same ones again, and nothing else in the table changes.
 
-    Nobody of them exists. Exit code 1: the agent is not deployed, has no reference tools, or AWS refuses.
+    None of them exists. Exit code 1: the agent is not deployed, has no reference tools, or AWS refuses.
     """
     region = region_of(env, region)
     table = output_of(stack_outputs(env, region), "PatientsTable", env=env, setting="agent: {tools: {reference: true}}")

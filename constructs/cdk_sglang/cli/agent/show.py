@@ -19,7 +19,7 @@ class Screen:
     """Shows one answer.
 
     Args:
-        raw: Whether events are printed as JSON, one per line. Default: for people.
+        raw: Whether events are printed as JSON, one per line. Default: formatted for a person.
 
     Attributes:
         failed: Whether the agent reported an error.
@@ -47,7 +47,7 @@ class Screen:
             self._within = False
 
     def tell(self, text: str, *, style: str = "dim") -> None:
-        """Print a message beside the answer, wrapped at the width of the terminal."""
+        """Print a message next to the answer, wrapped at the width of the terminal."""
         self.end()
         self._console.print(Text(text), style=style)
 

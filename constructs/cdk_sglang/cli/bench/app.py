@@ -7,7 +7,7 @@ import typer
 from cdk_sglang.cli.bench import clean, compare, gate, query, report, run, scan
 
 app = typer.Typer(
-    help="Measure what is deployed with AIPerf, keep the results, hold them against the plan, and compare them.",
+    help="Measure what is deployed with AIPerf, keep the results, and compare them with the plan and with each other.",
     no_args_is_help=True,
 )
 app.command("run")(run.run)

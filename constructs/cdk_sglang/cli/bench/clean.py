@@ -18,7 +18,7 @@ def clean(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
 ) -> None:
-    """Delete every endpoint that a scan has made, those of a scan that still runs included; without any, nothing happens.
+    """Delete every endpoint that a scan has created, including those of a scan that is still running; do nothing if there is none.
 
     Exit code 1: one could not be deleted, or the answer was no.
     """
@@ -41,16 +41,18 @@ def clean(
 
 
 def clean_left_over(stacks: ScanStacks) -> None:
-    """Delete what earlier scans have left, and name what belongs to a scan that may still run.
+    """Delete what earlier scans have left, and name what belongs to a scan that may still be running.
 
     Args:
         stacks: Stacks of scans.
     """
     for one in stacks.left():
         if one.is_over(stacks.now()):
-            stacks.say(f"deleting {one.name}, which scan {one.scan} has left")
+            stacks.say(f"deleting {one.name}, left over from scan {one.scan}")
             text = stacks.delete(one.name)
             if text is not None:
                 stacks.say(f"not deleted: {text}")
         else:
-            stacks.say(f"{one.name} is of scan {one.scan}, which may still run; if not: cdk-sglang bench clean")
+            stacks.say(
+                f"{one.name} belongs to scan {one.scan}, which may still be running; if not: cdk-sglang bench clean"
+            )

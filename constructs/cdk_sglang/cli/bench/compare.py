@@ -30,13 +30,13 @@ def compare(
     component: Annotated[str | None, typer.Option(help="SageMaker's name of a component.")] = None,
     history: Annotated[str | None, typer.Option(help="Folder or s3://bucket/prefix of results.")] = None,
     tolerance: Annotated[
-        float, typer.Option(min=0, max=1, help="Relative difference that is no regression whatever the noise.")
+        float, typer.Option(min=0, max=1, help="Relative difference up to which nothing is a regression.")
     ] = TOLERANCE,
     min_good: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Least share of good requests at every load of the later run.")
+        float | None, typer.Option(min=0, max=1, help="Minimum share of good requests at every load of the later run.")
     ] = None,
 ) -> None:
-    """Say what changed between two runs and which figures differ by more than noise.
+    """Print what changed between two runs and which figures differ by more than noise.
 
     Exit code 1: a figure is worse by more than noise and tolerance, too many requests fail at a load where they did not, or fewer
     requests than --min-good are good. Exit code 2: the runs
@@ -100,7 +100,7 @@ def too_few_good(measurements: list[Measurement], bound: float) -> list[str]:
 
     Args:
         measurements: A run.
-        bound: Least share of good requests.
+        bound: Minimum share of good requests.
     """
     found = []
     for repeats in steps_of(measurements).values():

@@ -61,5 +61,5 @@ def _reader() -> Callable[..., BenchEnvironment]:
 
 
 def history_location(option: str | None) -> str:
-    """Return the place of the history: as given, as the environment variable has it, or a folder here."""
+    """Return the place of the history: as given, from the environment variable, or a folder in the current one."""
     return option or os.environ.get(HISTORY) or DEFAULT_HISTORY

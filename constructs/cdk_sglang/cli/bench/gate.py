@@ -23,15 +23,15 @@ def gate(
     component: Annotated[str | None, typer.Option(help="SageMaker's name of a component.")] = None,
     history: Annotated[str | None, typer.Option(help="Folder or s3://bucket/prefix of results.")] = None,
     tolerance: Annotated[
-        float, typer.Option(min=0, max=1, help="Relative difference that is no regression whatever the noise.")
+        float, typer.Option(min=0, max=1, help="Relative difference up to which nothing is a regression.")
     ] = TOLERANCE,
     min_good: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Least share of good requests at every load.")
+        float | None, typer.Option(min=0, max=1, help="Minimum share of good requests at every load.")
     ] = None,
 ) -> None:
-    """Compare a run with the newest earlier one of the same workload that passed this gate, and keep the verdict beside the results.
+    """Compare a run with the newest earlier one of the same workload that passed this gate, and keep the verdict with the results.
 
-    A run that fails is nobody's baseline, so that a second try is not held against the first. Without such a run, the first one passes if
+    A run that fails is never a baseline, so a second try is not compared with the first. Without such a run, the first one passes if
     enough requests are good. Exit code 1: a figure is worse by more than noise and tolerance, fewer requests than --min-good are good, or
     the run is not complete. Exit code 2: there is no such run.
     """

@@ -1,4 +1,4 @@
-"""`cdk-sglang bench query`: questions to the history in SQL."""
+"""`cdk-sglang bench query`: query the history in SQL."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def query(
     sql: Annotated[str, typer.Argument(help="SELECT … FROM measurements …", metavar="SQL")],
     *,
     history: Annotated[str | None, typer.Option(help="Folder or s3://bucket/prefix of results.")] = None,
-    athena: Annotated[bool, typer.Option("--athena", help="Ask the table of BenchmarkHistory, not the files.")] = False,
+    athena: Annotated[
+        bool, typer.Option("--athena", help="Query the table of BenchmarkHistory, not the files.")
+    ] = False,
     database: Annotated[str, typer.Option(help="Name of the database.")] = queries.DATABASE,
     workgroup: Annotated[
         str | None, typer.Option(help=f"With --athena: its workgroup; {queries.WORKGROUP} by default.")
@@ -37,9 +39,9 @@ def query(
     wait_seconds: Annotated[float, typer.Option("--wait", min=1, help="With --athena: seconds to wait.")] = 600,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
-    """Answer a query about results: from the files by DuckDB, or by Athena, which reads what the query's partitions hold.
+    """Run a query over results: with DuckDB on the files, or with Athena, which reads only the query's partitions.
 
-    Exit code 1: Athena has no answer, or was interrupted. Exit code 2: usage or the query are wrong.
+    Exit code 1: Athena has no answer, or was interrupted. Exit code 2: usage or the query is wrong.
     """
     if athena:
         if history is not None:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _TENTHS_BELOW = 100
 _AHEAD = dt.timedelta(minutes=5)
-"""AWS takes requests of no machine whose clock is further off."""
+"""AWS refuses requests from a machine whose clock is further off."""
 
 
 def read_runs(location: str | None, *, environment: str, component: str | None) -> dict[str, list[Measurement]]:
@@ -63,11 +63,11 @@ def read_runs(location: str | None, *, environment: str, component: str | None) 
 
 
 def _ahead(measurements: Sequence[Measurement]) -> list[str]:
-    """Say which runs are of the future: they stay the last ones until that time, whatever is measured meanwhile."""
+    """Print which runs are dated in the future: they stay the last ones until that time, whatever is measured meanwhile."""
     now = dt.datetime.now(tz=dt.UTC)
     runs = dict.fromkeys(one.run for one in measurements if one.started - now > _AHEAD)
     return [
-        f"run {run} is of the future: the clock of the machine that measured it was ahead, so previous and last may be other runs than you "
+        f"run {run} is dated in the future: the clock of the machine that measured it was ahead, so previous and last may be other runs than you "
         "mean; name both"
         for run in runs
     ]
@@ -76,12 +76,12 @@ def _ahead(measurements: Sequence[Measurement]) -> list[str]:
 def report(
     env: Annotated[str, env_option("Name of an environment.")],
     *,
-    run: Annotated[str, typer.Option(help="A run by its beginning, last or previous.")] = LAST,
+    run: Annotated[str, typer.Option(help="Run: the beginning of its identifier, last or previous.")] = LAST,
     component: Annotated[str | None, typer.Option(help="SageMaker's name of a component.")] = None,
     history: Annotated[str | None, typer.Option(help="Folder or s3://bucket/prefix of results.")] = None,
     html: Annotated[Path | None, typer.Option(help="File for the page of all runs.")] = None,
 ) -> None:
-    """Print a run, each figure with its interval over repeats and beside the plan's band; --html writes a page with all runs."""
+    """Print a run, each figure with its interval over repeats and next to the plan's band; --html writes a page with all runs."""
     runs = read_runs(history, environment=env, component=component)
     print_run(choose_run(runs, run, path="--run"))
     if html is not None:
@@ -117,7 +117,7 @@ def status(
 
 
 def print_run(measurements: Sequence[Measurement]) -> None:
-    """Print a run as tables: what answered, its figures, and the figures beside the plan."""
+    """Print a run as tables: what answered, its figures, and the figures next to the plan's."""
     first, console = measurements[0], stdout()
     deployed = first.deployed
     console.print(
@@ -131,7 +131,7 @@ def print_run(measurements: Sequence[Measurement]) -> None:
     for heading in ("load", "requests", "failed", *(figure.name for figure in FIGURES)):
         table.add_column(heading, justify="left" if heading == "load" else "right")
     plan = Table(
-        "load", "figure", "measured", "planned", "band", "verdict", box=box.SIMPLE_HEAD, title="beside the plan"
+        "load", "figure", "measured", "planned", "band", "verdict", box=box.SIMPLE_HEAD, title="compared with the plan"
     )
     for repeats in steps_of(measurements).values():
         table.add_row(
@@ -156,7 +156,7 @@ def print_run(measurements: Sequence[Measurement]) -> None:
         console.print(plan)
     else:
         console.print(
-            "beside the plan: nothing, since the plan has no figures of this model or this kind of load, copies changed or are unknown, "
+            "not compared with the plan, since the plan has no figures of this model or this kind of load, copies changed or are unknown, "
             "or no repeat counts",
             soft_wrap=True,
         )
@@ -172,5 +172,5 @@ def shown(figure: Interval | None) -> str:
 
 
 def number(value: float) -> str:
-    """Return a number with as many digits as mean something."""
+    """Return a number with its significant digits only."""
     return f"{value:,.0f}" if abs(value) >= _TENTHS_BELOW else f"{value:.3g}"

@@ -30,16 +30,20 @@ def run(
     env: Annotated[str, env_option("Name of an environment, for example dev.")],
     *,
     component: Annotated[str | None, typer.Option(help="Component, such as chat/llama.")] = None,
-    workload: Annotated[str | None, typer.Option(help="Workload of the environment's bench.")] = None,
+    workload: Annotated[str | None, typer.Option(help="Workload, from `bench` in the environment's file.")] = None,
     api: Api = "openai",
     history: History = None,
     environments: Annotated[Path | None, environments_option("Folder of the environments.")] = None,
     aiperf: Aiperf = None,
     tokenizer: Tokenizer = None,
-    repeats: Annotated[int | None, typer.Option(min=1, max=20, help="Instead of the workload's repeats.")] = None,
-    max_usd: Annotated[float | None, typer.Option(min=0.01, help="Instead of the workload's ceiling.")] = None,
+    repeats: Annotated[
+        int | None, typer.Option(min=1, max=20, help="Number of repeats, instead of the workload's.")
+    ] = None,
+    max_usd: Annotated[
+        float | None, typer.Option(min=0.01, help="Maximum cost in US dollars, instead of the workload's.")
+    ] = None,
     max_error_rate: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Instead of the workload's share of requests that may fail.")
+        float | None, typer.Option(min=0, max=1, help="Share of requests that may fail, instead of the workload's.")
     ] = None,
     runner: Annotated[str, typer.Option(help="aiperf on this machine, or sagemaker: AI benchmark jobs.")] = "aiperf",
     role: Annotated[str | None, typer.Option(help="With --runner sagemaker: ARN of the jobs' role.")] = None,
@@ -47,13 +51,13 @@ def run(
         str | None, typer.Option(help="With --runner sagemaker: s3://bucket/prefix for the jobs' files.")
     ] = None,
     job_minutes: Annotated[
-        float, typer.Option(min=1, help="With --runner sagemaker: minutes until a job hangs.")
+        float, typer.Option(min=1, help="With --runner sagemaker: minutes after which a job counts as hung.")
     ] = 120,
     wait_seconds: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for a copy.")] = 900,
 ) -> None:
-    """Wake the component, send the workload with AIPerf, and keep the results; the figures leave out the waking.
+    """Wake the component, send the workload with AIPerf, and keep the results; the figures exclude the wake-up.
 
-    Exit code 1: interrupted, throttled, no request answered or too many not, the endpoint ended, the ceiling was reached, or AIPerf
+    Exit code 1: interrupted, throttled, no request or too few were answered, the endpoint ended, the ceiling was reached, or AIPerf
     failed; what was measured is kept and marked. Exit code 2: settings or usage are wrong, and nothing was sent.
     """
     from dataclasses import replace

@@ -36,28 +36,35 @@ def scan(
     types: Annotated[str, typer.Option("--types", help="Instance types, separated by commas.")],
     *,
     weights: Annotated[
-        str | None, typer.Option("--weights", help="Place of the model's files, s3://bucket/prefix/.")
+        str | None, typer.Option("--weights", help="Location of the model's files, s3://bucket/prefix/.")
     ] = None,
     budget: Annotated[
-        float | None, typer.Option("--budget", min=0.01, help="Most that the scan may cost, US dollars.")
+        float | None, typer.Option("--budget", min=0.01, help="Maximum cost of the scan, in US dollars.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="From the plan alone: no endpoint is made, and nothing is spent.")
+        bool, typer.Option("--dry-run", help="Use the plan only: no endpoint is created, and nothing is spent.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Spend without asking.")] = False,
     input_tokens: Annotated[float, typer.Option(min=1, help="Mean tokens of a prompt.")] = 1024,
     output_tokens: Annotated[float, typer.Option(min=1, help="Mean tokens of an answer.")] = 256,
-    ttft_ms: Annotated[float | None, typer.Option(min=1, help="Objective: time to the first token.")] = None,
-    tpot_ms: Annotated[float | None, typer.Option(min=0.1, help="Objective: time per further token.")] = None,
-    context_length: Annotated[int | None, typer.Option(min=1, help="Longest request to hold.")] = None,
+    ttft_ms: Annotated[
+        float | None, typer.Option(min=1, help="Objective: time to the first token, in milliseconds.")
+    ] = None,
+    tpot_ms: Annotated[
+        float | None, typer.Option(min=0.1, help="Objective: time per further token, in milliseconds.")
+    ] = None,
+    context_length: Annotated[
+        int | None, typer.Option(min=1, help="Longest request that a copy must hold, in tokens.")
+    ] = None,
     region: Annotated[str, typer.Option(help="Region of the endpoints and of the prices.")] = "us-east-1",
     environments: Annotated[Path, typer.Option(help="Folder with your own models and prices.")] = ENVIRONMENTS,
     calibration: Annotated[
-        Path | None, typer.Option("--calibration", help="File or folder of `cdk-sglang bench` for the plan.")
+        Path | None,
+        typer.Option("--calibration", help="File or folder of `cdk-sglang bench` that calibrates the plan."),
     ] = None,
-    repeats: Annotated[int, typer.Option(min=1, max=20, help="How often each load is measured.")] = 1,
+    repeats: Annotated[int, typer.Option(min=1, max=20, help="Number of measurements of each load.")] = 1,
     start_minutes: Annotated[
-        float, typer.Option(min=1, max=240, help="Minutes until an endpoint that does not start is given up.")
+        float, typer.Option(min=1, max=240, help="Maximum minutes to wait for an endpoint to start.")
     ] = 45,
     api: Api = "openai",
     aiperf: Aiperf = None,
@@ -66,8 +73,8 @@ def scan(
 ) -> None:
     """Measure a model on instance types, on an endpoint of each, one after the other, and print what a million tokens cost.
 
-    Every endpoint is deleted before the next is made, whatever ended it; `cdk-sglang bench clean` deletes what a killed scan left, and
-    so does the next scan. Exit code 1: nothing was measured that keeps the objectives, the scan was interrupted, or an endpoint is not deleted.
+    Every endpoint is deleted before the next is created, whatever ended it; `cdk-sglang bench clean` deletes what a killed scan left, and
+    so does the next scan. Exit code 1: nothing that was measured meets the objectives, the scan was interrupted, or an endpoint is not deleted.
     """
     from cdk_sglang.benchmarking.scan import scan_plan
     from cdk_sglang.cli.bench.scan_measure import Options
@@ -113,7 +120,7 @@ def scan(
     for one in done.results:
         if one.left:
             typer.echo(
-                f"bench: not deleted: {one.left}; it may cost until it is: cdk-sglang bench clean --region {region}",
+                f"bench: not deleted: {one.left}; it may cost money until it is deleted: cdk-sglang bench clean --region {region}",
                 err=True,
             )
     is_done = (
@@ -231,7 +238,7 @@ def print_plan(model: str, planned: Sequence[Scanned]) -> None:
 
 
 def print_scan(model: str, done: Scan) -> None:
-    """Print what a scan measured, the cheapest million output tokens first, beside the plan.
+    """Print what a scan measured, the cheapest million output tokens first, next to the plan.
 
     Args:
         model: Id of the model.

@@ -44,12 +44,12 @@ class Options:
 
     Args:
         component: The model and its load.
-        slo: Objectives; None for none.
+        slo: Objectives; None if there are none.
         region: Region.
-        prices: Prices that win over the package's.
+        prices: Prices that take precedence over the package's.
         weights: Place of the model's files.
         api: API of SageMaker: openai or streaming.
-        aiperf: AIPerf; found by itself if None.
+        aiperf: AIPerf; located automatically if None.
         tokenizer: Folder or name of the tokenizer.
         repeats: How often each load is measured.
         wait_seconds: Seconds to wait for the first answer.
@@ -113,7 +113,7 @@ def candidates(
     }
     found, problems = [], []
     for one in planned:
-        # Of a type that keeps the objectives at no load by the plan, the measurement has the last word.
+        # For a type that meets the objectives at no load according to the plan, the measurement decides.
         known = one if one.answer is not None else whatever[one.instance]
         if known.answer is None:
             continue
@@ -248,7 +248,7 @@ def _target(candidate: Candidate, options: Options) -> Target:
 
 @contextmanager
 def ended_as_interrupted() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end what runs as Ctrl-C does, so that it cleans up."""
+    """Make SIGTERM and SIGHUP end the command as Ctrl-C does, so that it cleans up."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

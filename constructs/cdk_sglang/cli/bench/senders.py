@@ -1,4 +1,4 @@
-"""What `bench run` sends with, made of its options."""
+"""The senders of `bench run`, created from its options."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Sender:
-    """What sends.
+    """A sender.
 
     Args:
         send: Sends one repeat of a step.
@@ -90,7 +90,7 @@ def aiperf_sender(request: Request, *, api: str, executable: Path | None, weight
     Args:
         request: What is to be measured.
         api: API of SageMaker: openai or streaming.
-        executable: AIPerf; found by itself if None.
+        executable: AIPerf; located automatically if None.
         weights: Place of the weights, with their tokenizer.
     """
     import boto3
@@ -130,7 +130,7 @@ def job_sender(request: Request, sagemaker: Any, *, role: str, output: str, time
         sagemaker: Client of SageMaker.
         role: ARN of the jobs' role.
         output: Place for their files.
-        timeout_seconds: Seconds after which a job hangs.
+        timeout_seconds: Seconds after which a job counts as hung.
 
     Raises:
         ConfigurationError: The Region has no such jobs, or they cannot send this workload.

@@ -1,4 +1,4 @@
-"""The question before a run, which wakes a component."""
+"""The request before a run, which wakes a component."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class NoAnswerError(Exception):
-    """A component does not answer, so that nothing can be measured."""
+    """A component does not answer, so nothing can be measured."""
 
 
 def seconds_until_answer(target: Target, *, wait_seconds: float) -> float:

@@ -17,7 +17,7 @@ from cdk_sglang.benchmarking.target import Target
 from cdk_sglang.client.tokens import session_token
 
 _TOKEN_LIFE: Final = timedelta(hours=3)
-"""Life of a step's token where requests end it, so that nobody knows its length; SageMaker takes up to 12 hours
+"""Lifetime of the token of a step that ends after a number of requests, so that its length is unknown; SageMaker takes up to 12 hours
 (https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-openai-compatible.html, read 2026-11)."""
 _LONGEST_LIFE: Final = timedelta(hours=12)
 _MARGIN: Final = timedelta(minutes=30)

@@ -22,7 +22,7 @@ class Account:
     Args:
         region: Region; that of the AWS settings by default.
         profile: Profile of the AWS settings; that of AWS_PROFILE, or the default one, by default.
-        clock: Seconds that only go up.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Account:
             return self._turn, self._session
 
     def sign_in_again(self, turn: int) -> None:
-        """Look the credentials up again at the next call: whoever signs in elsewhere need not start the console anew.
+        """Look the credentials up again at the next call: a user who signs in elsewhere need not restart the console.
 
         Args:
             turn: Number of the session whose credentials were refused; nothing is done about an older one.
@@ -72,7 +72,7 @@ class Account:
 
 
 class Clients:
-    """The clients of one source, made when they are wanted.
+    """The clients of one source, created on first use.
 
     Args:
         account: The account.
@@ -85,7 +85,7 @@ class Clients:
         self.turn = 0
 
     def __getitem__(self, service: str) -> Any:
-        """A client that refuses every operation that does more than read.
+        """A client that refuses every operation that is not read-only.
 
         Raises:
             FailedError: There is no Region, or no such profile.

@@ -32,7 +32,7 @@ class AlarmReader:
 
     Args:
         fleet: The environment.
-        clock: Seconds that only go up.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(self, fleet: ObservedFleet, *, clock: Callable[[], float] = time.monotonic) -> None:

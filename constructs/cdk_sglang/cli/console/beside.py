@@ -1,4 +1,4 @@
-"""The plan beside what is measured, a row for each figure of a component."""
+"""The plan next to what is measured, a row for each figure of a component."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read_engine(api: PromqlApi, endpoint_name: str, *, enrichment: bool) -> Valu
     Args:
         api: CloudWatch's PromQL API.
         endpoint_name: Name of the endpoint in SageMaker.
-        enrichment: Whether the environment counts on OTel enrichment.
+        enrichment: Whether the environment relies on OTel enrichment.
     """
     try:
         return engine_values(api, endpoint_name), ""

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from cdk_sglang.cli.console.server import ConsoleServer
 
 PORT: Final = 8265
-"""Port unless another one is given."""
+"""Default port."""
 _END_S: Final = 1.0
-"""Seconds after Ctrl-C for reads that are under way."""
+"""Seconds after Ctrl-C that reads in progress may take."""
 
 
 def console(
@@ -33,14 +33,14 @@ def console(
         int, typer.Option("--port", min=0, max=65_535, help="Port of 127.0.0.1; 0 for any free one.")
     ] = PORT,
     region: Annotated[
-        str | None, typer.Option(help="Region; the environment's own, else that of your AWS settings, by default.")
+        str | None, typer.Option(help="Region; by default the environment's own, else that of your AWS settings.")
     ] = None,
     profile: Annotated[
         str | None, typer.Option("--profile", help="Profile of your AWS settings; that of AWS_PROFILE by default.")
     ] = None,
     environments: Annotated[Path | None, environments_option()] = None,
 ) -> None:
-    """Serve a page of what an environment does now, on this machine alone; read-only, with your AWS credentials. Ctrl-C ends it.
+    """Serve a live page of an environment, on this machine only; read-only, with your AWS credentials. Ctrl-C ends it.
 
     Exit code 1: the port cannot be used. Exit code 2: the settings are wrong, or there are no usable credentials.
     """
@@ -62,7 +62,9 @@ def console(
         reason = f"port {port} of {LOOPBACK} cannot be used: {error.strerror}"
         fail(f"console: {reason}; name another with --port, or 0 for any free one", code=1)
     typer.echo(f"{env} in {used}: {server.address}")
-    typer.echo("It reads and changes nothing. The address has a key for this start in it. Ctrl-C ends it.", err=True)
+    typer.echo(
+        "It only reads. The address contains a key that is valid for this start alone. Ctrl-C ends it.", err=True
+    )
     serve(server)
     if not content.poller.idle:
         sys.stdout.flush()
@@ -70,7 +72,7 @@ def console(
 
 
 def serve(server: ConsoleServer) -> None:
-    """Serve until Ctrl-C, and end what is under way.
+    """Serve until Ctrl-C, and end what is in progress.
 
     Args:
         server: The server.
@@ -91,7 +93,7 @@ def serve(server: ConsoleServer) -> None:
 
 
 def _signed_in(account: Account) -> tuple[str, str]:
-    """Return the number of the account, empty if AWS does not tell it, and the Region.
+    """Return the number of the account, empty if AWS does not return it, and the Region.
 
     Raises:
         FailedError: There are no usable credentials, no Region, or no such profile.

@@ -1,4 +1,4 @@
-"""What the page shows: the sources that are read of AWS, and their last values as one snapshot."""
+"""What the page shows: the sources that are read from AWS, and their last values as one snapshot."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FIRST_S: Final = 20.0
 
 
 class Content:
-    """The environment as AWS tells of it, read while somebody looks.
+    """The environment as AWS describes it, read while a page is open.
 
     Args:
         fleet: The environment as it should be.
@@ -50,7 +50,7 @@ class Content:
 
     @property
     def choices(self) -> dict[str, Any]:
-        """What the page begins with: no action, and the environment's title."""
+        """What the page starts with: no actions, and the environment's title."""
         of = f", account {self._account_id}" if self._account_id else ""
         return {"acts": False, "title": f"{self._fleet.environment} in {self._region}{of}"}
 
@@ -59,13 +59,13 @@ class Content:
         return {"now": dt.datetime.now(tz=dt.UTC).timestamp(), "calls": self._account.calls_last_minute}
 
     def overview(self) -> dict[str, Any]:
-        """Return the first snapshot of a page, for which it waits until AWS has answered or refused, with the time."""
+        """Return the first snapshot of a page, with the time; wait for it until AWS has answered or refused."""
         self.poller.look()
         self.poller.wait(_FIRST_S)
         return self.beat() | self.snapshot()
 
     def snapshot(self) -> dict[str, Any]:
-        """Return what was read last; None where nothing was, and why in ``problems``. Without the time: only news is different."""
+        """Return what was read last; None where nothing was, with the reason in ``problems``. Without the time, so that only news makes a difference."""
         self.poller.look()
         reports = self._reports
         value = self.poller.value
@@ -109,7 +109,7 @@ class Content:
         return {name: report for name, report in reports.items() if report is not None}
 
     def _components(self) -> dict[str, Sequence[str]]:
-        """Components by endpoint: those of the environment, and those that SageMaker has besides."""
+        """Components by endpoint: those of the environment, and further ones that SageMaker has."""
         reports = self._reports
         return {
             one.endpoint_name: list(

@@ -1,4 +1,4 @@
-"""Endpoints, instances with their GPUs, components with their copies and adapters, and dollars, as far as SageMaker tells of them."""
+"""Endpoints, instances with their GPUs, components with their copies and adapters, and dollars, as far as SageMaker reports them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def endpoint_content(report: EndpointReport, observed: ObservedEndpoint, region:
     Args:
         report: What SageMaker says of it.
         observed: The endpoint as it should be.
-        region: AWS Region, for the words beside the price.
+        region: AWS Region, for the text next to the price.
     """
     content = {"name": report.endpoint_name, "status": report.status or report.state, "failure": report.reason}
     if report.state == "not deployed":
@@ -36,11 +36,11 @@ def endpoint_content(report: EndpointReport, observed: ObservedEndpoint, region:
 
 
 def unread_endpoint(observed: ObservedEndpoint, problem: str) -> dict[str, Any]:
-    """Return an endpoint of which SageMaker has told nothing yet.
+    """Return an endpoint that SageMaker has not described yet.
 
     Args:
         observed: The endpoint as it should be.
-        problem: Why; empty if it was only asked.
+        problem: Why; empty if the request is still in progress.
     """
     return {
         "name": observed.endpoint_name,
@@ -55,7 +55,7 @@ def unread_endpoint(observed: ObservedEndpoint, problem: str) -> dict[str, Any]:
 
 
 def _instances(report: EndpointReport, observed: ObservedEndpoint) -> list[dict[str, Any]]:
-    """Instances by type: SageMaker tells how many run, and of components how many copies, but not which copy is where."""
+    """Instances by type: SageMaker reports how many run, and how many copies of each component, but not which copy is where."""
     present = [one for one in report.instances if one.running]
     per_copy = {one.component_name: one.resolved.gpus_by_type for one in observed.components}
     found = []
@@ -84,7 +84,7 @@ def _reserved(
     *,
     alone: bool,
 ) -> list[Gpu] | None:
-    """A GPU for each one that running copies reserve on instances of a type; None where it is not known how many are there."""
+    """A GPU for each one that running copies reserve on instances of a type; None where the number of GPUs is unknown."""
     found: list[Gpu] = []
     for one in components:
         if alone:

@@ -1,4 +1,4 @@
-"""What is read of AWS, how often, and what becomes of a refusal: one poll for all tabs, and none while nobody looks."""
+"""What is read from AWS, how often, and how refusals are handled: one poll for all tabs, and none while no tab is open."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from cdk_sglang.errors import ConfigurationError
 
 _logger: Final = logging.getLogger(__name__)
 WATCHED_S: Final = 15.0
-"""Seconds after the last look of a tab for which AWS is still asked."""
+"""Seconds after the last request of a tab during which AWS is still polled."""
 CALLS_PER_S: Final = 1.0
-"""Calls per second that one source makes at most, on the average: one that takes 40 calls is read every 40 seconds at the soonest."""
+"""Calls per second that one source makes at most, on average: one that takes 40 calls is read every 40 seconds at the soonest."""
 _PAUSE_MAX_S: Final = 300.0
 _SIGNED_OUT_PAUSE_S: Final = 15.0
 _TICK_S: Final = 0.5
@@ -28,13 +28,13 @@ _TICK_S: Final = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Something that is read of AWS.
+    """Something that is read from AWS.
 
     Attributes:
         name: Name, unique among the sources.
         part: Part of the page that says why it could not be read.
         period_s: Seconds between two reads, at least.
-        calls: Operations that it calls, for the reader who may not.
+        calls: Operations that it calls, for a user who lacks the permission.
         read: Function that reads it.
     """
 
@@ -60,12 +60,12 @@ class _State:
 
 
 class Poller:
-    """Reads sources as long as somebody looks at what they say.
+    """Reads sources as long as a tab shows them.
 
     Args:
         sources: The sources.
         account: The account.
-        clock: Seconds that only go up.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Poller:
         self._woken.set()
 
     def look(self) -> None:
-        """Say that somebody looks now."""
+        """Record that a tab is looking now."""
         self._looked = self._clock()
         self._woken.set()
 
@@ -103,7 +103,7 @@ class Poller:
             state.done.wait(max(0.0, until - time.monotonic()))
 
     def value(self, name: str) -> Any:
-        """Return what a source has read last, None if it never could.
+        """Return what a source has read last; None if it never succeeded.
 
         Args:
             name: Name of the source.
@@ -111,7 +111,7 @@ class Poller:
         return self._states[name].value
 
     def problem(self, name: str) -> str:
-        """Return why a source could not be read the last time, empty if it could, or if nothing can for want of credentials.
+        """Return why a source could not be read the last time, empty if it could, or if no source can for lack of credentials.
 
         Args:
             name: Name of the source.
@@ -130,23 +130,23 @@ class Poller:
 
     @property
     def signed_out(self) -> str:
-        """Why AWS takes the credentials no more, empty if it does."""
+        """Why AWS no longer accepts the credentials; empty if it does."""
         return next((state.problem for state in self._states.values() if state.signed_out), "")
 
     @property
     def idle(self) -> bool:
-        """Whether no read is under way."""
+        """Whether no read is in progress."""
         return not any(state.running for state in self._states.values())
 
     def due(self) -> list[str]:
-        """Return the sources that should be read now: none while nobody looks."""
+        """Return the sources that should be read now: none while no tab is open."""
         now = self._clock()
         if now - self._looked > WATCHED_S:
             return []
         return [name for name, state in self._states.items() if not state.running and state.due <= now]
 
     def read(self, name: str) -> None:
-        """Read a source now, and note what came of it.
+        """Read a source now, and record the outcome.
 
         Args:
             name: Name of the source.
@@ -163,7 +163,7 @@ class Poller:
             problem = error.text
         except ConfigurationError as error:
             problem = "; ".join(str(one) for one in error.problems)
-        except Exception as error:  # one part of the page fails, and the others live; the log has the traceback
+        except Exception as error:  # one part of the page fails, and the others go on; the log has the traceback
             _logger.exception("%s failed", name)
             problem = f"{state.source.calls}: failed within ({type(error).__name__}: {error})"
         self._note(state, problem, signed_out=signed_out, calls=state.clients.calls - before)
@@ -176,8 +176,8 @@ class Poller:
             pause = _SIGNED_OUT_PAUSE_S
         elif problem:
             pause = min(pause * 2**state.failures, max(pause, _PAUSE_MAX_S))
-            shown = "" if state.read_at is None else f"; shown is what was read at {_clock_of(state.read_at)}"
-            problem = f"{' '.join(problem.split())}{shown}; asked again in {pause:.0f} s"
+            shown = "" if state.read_at is None else f"; the values shown were read at {_clock_of(state.read_at)}"
+            problem = f"{' '.join(problem.split())}{shown}; next attempt in {pause:.0f} s"
         state.problem, state.signed_out = problem, signed_out
         state.due = self._clock() + pause
         state.running = False

@@ -115,7 +115,7 @@ def _policy(one: Mapping[str, Any]) -> str:
     predefined = tracking.get("PredefinedMetricSpecification", {}).get("PredefinedMetricType")
     custom = tracking.get("CustomizedMetricSpecification", {})
     metric = (predefined or "").removeprefix("SageMakerInferenceComponent") or custom.get("MetricName") or "metric math"
-    only_out = ", only outwards" if tracking.get("DisableScaleIn") else ""
+    only_out = ", scale-out only" if tracking.get("DisableScaleIn") else ""
     return f"keeps {metric} at {tracking['TargetValue']:g}{only_out}"
 
 

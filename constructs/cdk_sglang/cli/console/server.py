@@ -1,4 +1,4 @@
-"""The console's server: loopback alone, for whoever has the key of this start, and for reading only.
+"""The console's server: loopback only, only with the key of this start, and read-only.
 
 A page that the user visits can reach loopback too, by `fetch`, by a form, or as its own origin, if its name is pointed at 127.0.0.1 after it
 was loaded. So a request needs a Host that only this machine has, no foreign Origin, and for data the key in a header, which no form and no
@@ -35,7 +35,7 @@ LOOPBACK: Final = "127.0.0.1"
 _DATA: Final = "/data/"
 _OWN_PAGES: Final = frozenset({"", "none", "same-origin"})
 _TIMEOUT_S: Final = 20
-"""Seconds in which a request must have arrived, and its answer be taken."""
+"""Seconds within which a request must arrive and its answer must be read."""
 _KEY_BYTES: Final = 32
 
 
@@ -71,7 +71,7 @@ class ConsoleServer(http.server.ThreadingHTTPServer):
         return f"http://{LOOPBACK}:{self.server_port}/#key={self.key}"
 
     def handle_error(self, *_: Any) -> None:
-        """Log what went wrong within, and say nothing of a page that went away in the middle of an answer."""
+        """Log internal errors, but not a page that went away in the middle of an answer."""
         error = sys.exception()
         if not isinstance(error, OSError):
             _logger.error("an answer failed", exc_info=error)
@@ -123,7 +123,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._file(path.removeprefix("/"))
 
     def __getattr__(self, name: str) -> Any:
-        """Let the guard see a request of any method: http.server looks for `do_POST` and the like."""
+        """Pass a request of any method to the guard: http.server looks for `do_POST` and the like."""
         if name.startswith("do_"):
             return self.do_GET
         raise AttributeError(name)
@@ -188,11 +188,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Refuse what is no request of HTTP that this server knows, without repeating any of it."""
+        """Refuse what is not an HTTP request that this server knows, without repeating any of it."""
         del message, explain
         self.close_connection = True
         self.command = self.command or "GET"
         self._problem(code, http.HTTPStatus(code).phrase)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: the terminal has the address, and no list of requests."""
+        """Log nothing: the terminal shows the address, not a list of requests."""

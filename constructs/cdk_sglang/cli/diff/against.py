@@ -1,4 +1,4 @@
-"""Environments of the working tree beside those of a revision, both synthesised offline."""
+"""Environments of the working tree compared with those of a revision, both synthesised offline."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Sides:
             return [f"{self.revision.name} has no environment {name}: all of it is new"]
         if state == "removed":
             return [
-                f"the environment {name} is gone, its stacks are not: they cost as before until somebody deletes them"
+                f"the environment {name} is gone, but its stacks are not: they cost as before until somebody deletes them"
             ]
         return []
 
@@ -128,7 +128,7 @@ def _refused(name: str, environments: Path | None, reasons: Sequence[str], state
     wrong = Comparison(environment=name, report=None, state=state, problems=tuple(reasons), is_wrong=True)
     try:
         environment_reader()
-    except Exception:  # noqa: BLE001  whatever an app's own modules raise: the synthesis has said it
+    except Exception:  # noqa: BLE001  whatever an app's own modules raise: the synthesis has printed it
         return wrong
     try:
         plan = plan_fleet(read_environment(name, environments))

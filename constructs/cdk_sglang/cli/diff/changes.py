@@ -1,4 +1,4 @@
-"""What CloudFormation does to each resource on the way from some templates to others, without asking AWS.
+"""What CloudFormation does to each resource when it goes from some templates to others, computed without AWS.
 
 A resource changes if its own properties differ, or if they refer to a value that changes: everything of a replaced resource, the attributes
 of a custom resource whose properties change, and SSM parameters, by which the stacks of an environment hand values to each other.
@@ -63,7 +63,7 @@ class Change:
         action: What CloudFormation does to it.
         differences: Values of its properties that differ by themselves.
         through: Values that its properties refer to and that change, by property, and whether they do in any case.
-        certain: Whether it happens in any case, or only if something else changes that is known at deployment alone.
+        certain: Whether it happens in any case, or only if something else changes that is known only at deployment.
         kept: Whether a removed or replaced resource is kept in the account.
     """
 

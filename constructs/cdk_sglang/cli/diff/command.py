@@ -1,4 +1,4 @@
-"""`cdk-sglang diff`: what a deployment would do, beside what is deployed, another synth, or a revision of the repository."""
+"""`cdk-sglang diff`: what a deployment would do, compared with what is deployed, another synth, or a revision of the repository."""
 
 from __future__ import annotations
 
@@ -41,31 +41,29 @@ def diff(
     environments: Annotated[
         Path | None, environments_option("Folder of the environments; the app's own by default.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; of several environments, a list.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; a list for several environments.")] = False,
     markdown: Annotated[
         bool,
-        typer.Option(
-            "--markdown", help="Print Markdown for a comment of a pull request, of 65,536 characters at most."
-        ),
+        typer.Option("--markdown", help="Print Markdown for a comment on a pull request, 65,536 characters at most."),
     ] = False,
-    fail: Annotated[bool, typer.Option("--fail", help="End with exit code 1 if anything changes.")] = False,
+    fail: Annotated[bool, typer.Option("--fail", help="Exit with code 1 if anything changes.")] = False,
     budget: Annotated[
         float | None,
         typer.Option(
-            min=0, help="End with exit code 1 if an environment costs more dollars per hour than this at full scale."
+            min=0, help="Exit with code 1 if an environment costs more dollars per hour than this at full scale."
         ),
     ] = None,
     max_rise: Annotated[
         float | None,
-        typer.Option(min=0, help="End with exit code 1 if the dollars per hour at full scale rise by more than this."),
+        typer.Option(min=0, help="Exit with code 1 if the dollars per hour at full scale rise by more than this."),
     ] = None,
     no_replacement: Annotated[
-        bool, typer.Option("--no-replacement", help="End with exit code 1 if anything is replaced, removed or refused.")
+        bool, typer.Option("--no-replacement", help="Exit with code 1 if anything is replaced, removed or refused.")
     ] = False,
 ) -> None:
-    """Say what a deployment would do to each endpoint, component and adapter; read-only, with your AWS credentials.
+    """Print what a deployment would do to each endpoint, component and adapter; read-only, with your AWS credentials.
 
-    With --against, between a revision of the repository and the working tree, and with --from and --to, between two folders of `cdk synth`,
+    --against compares a revision of the repository with the working tree, --from and --to compare two folders of `cdk synth`, both
     without AWS. Exit code 0, also when something changes; 1 with --fail if something does, if a bound is crossed (--budget, --max-rise,
     --no-replacement), or if an environment does not fit or costs more than its own budget. 1 as well if AWS refuses; 2: wrong usage, settings,
     or no credentials.
@@ -182,7 +180,7 @@ def _print(document: Document) -> None:
 
 
 def _say(comparisons: Sequence[Comparison], crossed: Mapping[str, Sequence[str]]) -> None:
-    """Say on stderr why the command ends as it does."""
+    """Print on stderr why the command ends as it does."""
     for one in comparisons:
         lines = [*one.problems, *crossed[one.environment]]
         for line in lines:

@@ -82,7 +82,7 @@ def _endpoint_items(old: EndpointPart | None, new: EndpointPart | None, context:
 
 
 def _keys(endpoint: EndpointPart) -> Iterator[Key]:
-    """Yield the resources that the items of an endpoint speak of."""
+    """Yield the resources that the items of an endpoint cover."""
     names = [endpoint.logical_id, endpoint.config]
     for component in endpoint.components.values():
         names += [component.logical_id, *component.models, *component.scaling]

@@ -1,4 +1,4 @@
-"""What is compared of one environment: what a deployment does, the plan of both sides, their costs and their warnings."""
+"""The comparison of one environment: what a deployment does, the plan of both sides, their costs and their warnings."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class Comparison:
         problems: Why it cannot be deployed, or compared.
         is_wrong: Whether the problems are wrong settings, not the plan's refusal.
         notes: What a reader should know of the comparison.
-        warnings: What constructs and plan warn of.
-        new_warnings: Those of them that the other side has not.
+        warnings: Warnings of the constructs and the plan.
+        new_warnings: Those of them that the other side does not have.
     """
 
     environment: str
@@ -74,16 +74,16 @@ class Comparison:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing changes: neither what is deployed, nor what the plan says of it."""
+        """Whether nothing changes: neither what is deployed, nor what the plan says about it."""
         if self.report is None or not self.report.is_empty or self.state != "both" or self.problems:
             return False
         return self.costs[-1].rise in {None, 0} and not self.new_warnings
 
     @cached_property
     def costs(self) -> tuple[Cost, ...]:
-        """Dollars per hour at the least, typically and at full scale, or at full scale alone if an endpoint is not planned.
+        """Minimum, typical and full-scale dollars per hour, or only those at full scale if an endpoint is not planned.
 
-        Endpoints whose stacks stay although they are no longer in the file cost on.
+        Endpoints whose stacks stay although they are no longer in the file continue to cost money.
         """
         if self.report is None:
             after = None if self.after is None else self.after.costs.values()
@@ -103,7 +103,7 @@ class Comparison:
 
     @property
     def full_scale(self) -> Cost:
-        """The cost when every endpoint has grown to its most."""
+        """The cost when every endpoint has grown to its maximum."""
         return self.costs[-1]
 
     def as_json(self) -> dict[str, Any]:

@@ -65,15 +65,15 @@ def component_item(
 
     Args:
         old: The component as it is; None if it does not exist.
-        new: The component as it will be; None if it goes.
-        endpoint: Its endpoint as it will be, or as it is if it goes too.
+        new: The component as it will be; None if it is removed.
+        endpoint: Its endpoint as it will be, or as it is if it is removed too.
         context: What all parts share.
-        leaving: Components of the endpoint that go.
+        leaving: Components of the endpoint that are removed.
     """
     if new is None:
         assert old is not None
         name = f"{endpoint.word}/{old.word}"
-        return Item(kind="component", name=name, effect=Effect.REMOVED, notes=(f"{old.name} answers no more",))
+        return Item(kind="component", name=name, effect=Effect.REMOVED, notes=(f"{old.name} no longer answers",))
     name = f"{endpoint.word}/{new.word}"
     if old is None:
         gpus = Span(low=new.copies[0] * new.gpus, high=new.copies[1] * new.gpus)
@@ -114,7 +114,7 @@ def adapter_items(
 def _adapter(old: AdapterPart | None, new: AdapterPart | None, base: str, context: Context) -> Item:
     if new is None:
         assert old is not None
-        notes = (f"{old.name} answers no more",)
+        notes = (f"{old.name} no longer answers",)
         return Item(kind="adapter", name=f"{base}/{old.word}", effect=Effect.REMOVED, notes=notes)
     name = f"{base}/{new.word}"
     if old is None:
@@ -147,7 +147,7 @@ def _moved(name: str, kind: str, old: Part, new: Part, why: tuple[str, ...]) -> 
         return Item(
             kind="adapter" if adapter else "component", name=name, effect=Effect.REFUSED, why=why, notes=(clash,)
         )
-    note = f"{old.name} becomes {new.name}: both run until the new one serves, then {old.name} answers no more"
+    note = f"{old.name} becomes {new.name}: both run until the new one serves, then {old.name} no longer answers"
     return Item(kind="adapter" if adapter else "component", name=name, effect=Effect.REPLACED, why=why, notes=(note,))
 
 
@@ -184,17 +184,17 @@ def _new_copies(
 
 
 def _room(new: ComponentPart, endpoint: EndpointPart, steps: Span, *, guarded: bool) -> tuple[bool, list[str]]:
-    """Return whether the only copy has to stop first, and what there is to say of the room for new copies.
+    """Return whether the only copy has to stop first, and notes on the room for new copies.
 
     Args:
         new: The component.
         endpoint: Its endpoint.
-        steps: GPUs that a step needs, at the fewest and the most copies.
+        steps: GPUs that a step needs, at the minimum and the maximum number of copies.
         guarded: Whether the component has a rollout.
     """
     per_instance = endpoint.gpus_per_instance
     if per_instance is None:
-        return False, ["the endpoint's instance types are unknown here, so nobody knows whether there is room"]
+        return False, ["the endpoint's instance types are unknown here, so it is unknown whether there is room"]
     every = endpoint.components.values()
     total = endpoint.instances[1] * per_instance
     least = max(1, new.copies[0])
@@ -206,9 +206,9 @@ def _room(new: ComponentPart, endpoint: EndpointPart, steps: Span, *, guarded: b
         if guarded:
             return False, [f"no room for a step: the update waits for GPUs and fails; {more}"]
         if least == 1:
-            return True, [f"no room beside its copy, which is assumed to stop first: nothing serves meanwhile; {more}"]
+            return True, [f"no room next to its copy, which is assumed to stop first: nothing serves meanwhile; {more}"]
         return False, [
-            f"no room for all beside the old ones: assumed to be replaced in turn, fewer serve meanwhile; {more}"
+            f"no room for all next to the old ones: assumed to be replaced in turn, fewer serve meanwhile; {more}"
         ]
     if steps.high > total - most:
         return False, ["no room for a step at full scale: deploy when fewer copies run"]
@@ -216,7 +216,7 @@ def _room(new: ComponentPart, endpoint: EndpointPart, steps: Span, *, guarded: b
 
 
 def _room_beside(leaving: Sequence[ComponentPart], endpoint: EndpointPart) -> Iterator[str]:
-    """Yield what there is to say of the room for new components, which CloudFormation creates before it removes others."""
+    """Yield notes on the room for new components, which CloudFormation creates before it removes others."""
     per_instance = endpoint.gpus_per_instance
     if not leaving or per_instance is None:
         return
@@ -224,7 +224,7 @@ def _room_beside(leaving: Sequence[ComponentPart], endpoint: EndpointPart) -> It
     if used > endpoint.instances[1] * per_instance:
         names = ", ".join(one.word for one in leaving)
         yield (
-            f"no room while {names} is still there, and it goes last: max_instances: {math.ceil(used / per_instance)} makes room, "
+            f"no room while {names} still exists, and it is deleted last: max_instances: {math.ceil(used / per_instance)} makes room, "
             "or a deployment without both first"
         )
 
@@ -265,7 +265,7 @@ def _scaling_words(old: ComponentPart, new: ComponentPart) -> Iterator[str]:
     before, after = _scaling(old), _scaling(new)
     schedules = [[one.get(_SCHEDULES) for one in side.values()] for side in (before, after)]
     if schedules[0] != schedules[1]:
-        yield "schedules: others"
+        yield "schedules: changed"
     for name in dict.fromkeys([*before, *after]):
         sides = [
             {key: value for key, value in side.get(name, {}).items() if key != _SCHEDULES} for side in (before, after)

@@ -1,4 +1,4 @@
-"""What all parts of a comparison share, and words that they have in common."""
+"""What all parts of a comparison share, and text that they have in common."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Context:
 
 
 def reference_words(parts: Iterable[Reference]) -> Iterator[str]:
-    """Yield words for values that change although the template says the same of them.
+    """Yield words for values that change although the template text stays the same.
 
     Args:
         parts: References to the values.

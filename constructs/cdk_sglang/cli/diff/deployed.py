@@ -18,7 +18,7 @@ _NOT_DEPLOYED: Final = frozenset({"REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "DE
 
 
 class _TextLoader(yaml.SafeLoader):
-    """Templates without dates: `2012-10-17` is a text of CloudFormation's."""
+    """Templates without dates: `2012-10-17` is a string in CloudFormation."""
 
 
 _TextLoader.yaml_implicit_resolvers = {
@@ -28,7 +28,7 @@ _TextLoader.yaml_implicit_resolvers = {
 
 
 def deployed_stacks(stacks: Sequence[Stack], *, environment: str) -> tuple[list[Stack], list[Stack]]:
-    """Return the deployed stacks of an environment, those it has no more included, and its stacks with the Region looked at.
+    """Return the deployed stacks of an environment, including those it no longer has, and its stacks with the Region that was read.
 
     Needs `cloudformation:DescribeStacks` and `cloudformation:GetTemplate`. A failure ends the command, and so do credentials of another account,
     in which nothing of the environment would be found.
@@ -63,7 +63,9 @@ def _check_account(accounts: Collection[str | None], *, region: str | None) -> N
         mine = sts.get_caller_identity()["Account"]
     if mine not in accounts:
         owners = ", ".join(sorted(filter(None, accounts)))
-        fail(f"diff: the environment is of account {owners}, the AWS credentials of {mine}; set AWS_PROFILE", code=2)
+        fail(
+            f"diff: the environment belongs to account {owners}, the AWS credentials to {mine}; set AWS_PROFILE", code=2
+        )
 
 
 def _names(cloudformation: Any, names: set[str], environment: str) -> Iterator[str]:

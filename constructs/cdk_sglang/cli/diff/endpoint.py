@@ -13,7 +13,7 @@ from cdk_sglang.errors import ConfigurationError
 from cdk_sglang.hardware import GpuInstance, PriceTable, price_usd_per_hour
 
 _CONFIG = frozenset({"EndpointConfigName"})
-_COPIES_UNKNOWN = "AWS does not document what becomes of the copies on the old instances meanwhile"
+_COPIES_UNKNOWN = "AWS does not document what happens to the copies on the old instances meanwhile"
 
 
 def endpoint_item(old: EndpointPart | None, new: EndpointPart | None, context: Context) -> Item:
@@ -21,7 +21,7 @@ def endpoint_item(old: EndpointPart | None, new: EndpointPart | None, context: C
 
     Args:
         old: The endpoint as it is; None if it does not exist.
-        new: The endpoint as it will be; None if it goes.
+        new: The endpoint as it will be; None if it is removed.
         context: What all parts share.
     """
     if new is None:
@@ -37,7 +37,7 @@ def endpoint_item(old: EndpointPart | None, new: EndpointPart | None, context: C
         return Item(kind="endpoint", name=new.word, effect=Effect.REFUSED, why=why, notes=(clash,))
     change = context.changes.get((new.stack, new.logical_id))
     if old.logical_id != new.logical_id or (change is not None and change.action == "replaced"):
-        moved = f"{old.name} becomes {new.name}: both run until the new one serves, then {old.name} answers no more"
+        moved = f"{old.name} becomes {new.name}: both run until the new one serves, then {old.name} no longer answers"
         return _lasting(old, new, context, Effect.REPLACED, why=why, certain=True, notes=(moved,))
     if change is not None and change.properties & _CONFIG:
         second = FleetUpdate.of(new.properties.get("DeploymentConfig", {})).batch_percent is None
@@ -55,10 +55,10 @@ def endpoint_item(old: EndpointPart | None, new: EndpointPart | None, context: C
 
 
 def usd_per_hour(endpoint: EndpointPart, instances: float, prices: PriceTable | None) -> float | None:
-    """Return what instances of an endpoint cost; 0 for reserved ones, which are paid; None if a price is unknown.
+    """Return what instances of an endpoint cost; 0 for reserved ones, which are already paid; None if a price is unknown.
 
     Args:
-        endpoint: The endpoint; of its types, the dearest counts.
+        endpoint: The endpoint; the most expensive of its types counts.
         instances: Number of instances.
         prices: Prices that take precedence over the package's.
     """
@@ -104,7 +104,7 @@ def _lasting(
     certain: bool,
     notes: tuple[str, ...],
 ) -> Item:
-    """Return an item with the instances that run beside the others, for how long, and what they cost."""
+    """Return an item with the instances that run in addition to the others, for how long, and what they cost."""
     update = FleetUpdate.of({} if effect is Effect.REPLACED else new.properties.get("DeploymentConfig", {}))
     # The new fleet is as large as the old one, within the bounds of the new configuration.
     least, most = new.instances

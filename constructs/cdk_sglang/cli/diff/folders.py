@@ -23,7 +23,7 @@ def report_of(
     Args:
         env: Name of the environment; None between two folders.
         folder: Folder of the assembly.
-        before: Folder of the assembly that counts as deployed; what AWS says by default.
+        before: Folder of the assembly that counts as deployed; by default what AWS returns.
         environments: Folder of the environments, with the user's prices.
     """
     stacks: Sequence[Stack] = read_assembly(folder)
@@ -59,7 +59,7 @@ def report_between(
 
 
 def _starts(folder: Path) -> Mapping[tuple[str, str], StartSeconds]:
-    """Return the start-up seconds of the plan beside an assembly; none without a plan."""
+    """Return the start-up seconds of the plan in an assembly's folder; none without a plan."""
     try:
         plan: Mapping[str, Any] = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

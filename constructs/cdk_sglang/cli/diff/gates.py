@@ -1,4 +1,4 @@
-"""What keeps a change from being merged or deployed: bounds of its cost, and whether something stops to serve."""
+"""What keeps a change from being merged or deployed: bounds of its cost, and whether something stops serving."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Gates:
     """What a change may do.
 
     Attributes:
-        budget: Most that the environment may cost, dollars per hour at full scale; None for no bound.
+        budget: Maximum cost of the environment, dollars per hour at full scale; None for no bound.
         max_rise: By how much that may rise; None for no bound.
         no_replacement: Whether nothing may be replaced or removed.
     """
@@ -37,12 +37,12 @@ class Gates:
         cost = comparison.full_scale
         if self.budget is not None:
             if cost.after is None:
-                yield f"nothing holds it to the budget of {self.budget:,.2f} $/h: a price is unknown"
+                yield f"the budget of {self.budget:,.2f} $/h cannot be checked: a price is unknown"
             elif cost.after > self.budget + _CENT:
                 yield f"up to {cost.after:,.2f} $/h at {FULL_SCALE}, {self.budget:,.2f} allowed by --budget"
         if self.max_rise is not None:
             if cost.rise is None:
-                yield f"nothing holds the rise to {self.max_rise:,.2f} $/h: a price is unknown"
+                yield f"the rise of at most {self.max_rise:,.2f} $/h cannot be checked: a price is unknown"
             elif cost.rise > self.max_rise + _CENT:
                 yield f"{cost.rise:,.2f} $/h more at {FULL_SCALE}, {self.max_rise:,.2f} allowed by --max-rise"
 

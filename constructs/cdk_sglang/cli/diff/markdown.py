@@ -1,4 +1,4 @@
-"""A comparison as Markdown: a comment of a pull request, within GitHub's bound."""
+"""A comparison as Markdown: a comment on a pull request, within GitHub's size limit."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Document:
         return f"<!-- cdk-sglang diff{place} -->"
 
     def markdown(self, length_max: int = LENGTH_MAX) -> str:
-        """Return the document, with as much of it as the bound allows: first details go, then parts that stay as they are, then sections.
+        """Return the document, with as much of it as the limit allows: details are left out first, then parts that stay as they are, then sections.
 
         Args:
             length_max: Characters at most.

@@ -10,12 +10,12 @@ from cdk_sglang.wording import one_line
 
 _MEANING: Final = re.compile(r"([\\`*{}\[\]<>~!]|(?<!\w)_|_(?!\w))")
 _APART: Final = "&#8203;"
-"""A space without width: GitHub links no name, number or address that it stands in."""
+"""A zero-width space: GitHub does not link a name, number or address that contains it."""
 _LINKED: Final = re.compile(r"(@|#|:(?=//)|www(?=\.))")
 
 
 def text(words: str) -> str:
-    """Return a text whose signs mean nothing to Markdown.
+    """Return a text whose characters have no meaning in Markdown.
 
     Args:
         words: The text.
@@ -64,10 +64,10 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: It
 
 
 def folded(summary: str, content: str) -> str:
-    """Return what a reader opens to see.
+    """Return a section that a reader has to open.
 
     Args:
-        summary: What is seen before, as Markdown without blocks.
+        summary: What is visible before, as Markdown without blocks.
         content: What is inside, as Markdown.
     """
     return f"<details><summary>{summary}</summary>\n\n{content}\n\n</details>"

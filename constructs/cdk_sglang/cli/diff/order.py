@@ -13,14 +13,14 @@ from cdk_sglang.cli.diff.report import Order
 from cdk_sglang.cli.diff.values import normal, parameter_values, references
 
 _JOINED: Final = frozenset({"AWS::EC2::Subnet", "AWS::EC2::SecurityGroup"})
-"""What the network interfaces of instances hold on to: AWS deletes neither while one is left (DependencyViolation,
+"""Resources that the network interfaces of instances use: AWS deletes neither while one is left (DependencyViolation,
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html, read 2026-11). CloudFormation deletes last, tries three times, and then
 leaves them behind, after it has deleted the VPC's endpoints (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/troubleshooting.html)."""
 _PARAMETER: Final = "AWS::SSM::Parameter"
 
 
 def deployment_order(pairs: Sequence[Pair], changes: Mapping[Key, Change]) -> Order:
-    """Return the order in which a deployment has to go.
+    """Return the order in which a deployment has to proceed.
 
     Args:
         pairs: The stacks.
@@ -55,7 +55,7 @@ def _staying(inside: Sequence[Pair], values: frozenset[str]) -> Iterator[str]:
         assert pair.before is not None
         if pair.after is None:
             yield (
-                f"{pair.name} is in the network that the foundation removes, and is no part of the environment any more; delete it first: "
+                f"{pair.name} is in the network that the foundation removes, and is no longer part of the environment; delete it first: "
                 f"{deletion(pair.name, pair.before.region)}"
             )
         elif _reads(pair.after) & values:
@@ -66,7 +66,7 @@ def _staying(inside: Sequence[Pair], values: frozenset[str]) -> Iterator[str]:
 
 
 def _waiting(pairs: Sequence[Pair], foundation: Pair, mine: Mapping[str, Change]) -> Iterator[str]:
-    """Yield what of the new foundation a fleet that goes first would have to wait for."""
+    """Yield what a fleet that is deployed first would need from the new foundation."""
     assert foundation.after is not None
     resources = foundation.after.template.get("Resources", {})
     new_names = {
@@ -84,7 +84,7 @@ def _waiting(pairs: Sequence[Pair], foundation: Pair, mine: Mapping[str, Change]
 
 
 def _values_of(foundation: Stack, resources: set[str]) -> frozenset[str]:
-    """Return the names of the parameters by which the foundation hands on any of its resources."""
+    """Return the names of the parameters with which the foundation publishes any of its resources."""
     parameters = parameter_values(foundation.template)
     return frozenset(
         str(body["Properties"].get("Name"))

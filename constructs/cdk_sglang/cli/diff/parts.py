@@ -1,4 +1,4 @@
-"""Endpoints, components and adapters in templates, by the names their owner knows."""
+"""Endpoints, components and adapters in templates, by the names that their owner knows."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class ComponentPart(Part):
 
     @cached_property
     def copies(self) -> tuple[int, int]:
-        """Fewest and most copies, scheduled bounds included."""
+        """Minimum and maximum number of copies, scheduled bounds included."""
         targets = [self.resources[one]["Properties"] for one in self.scaling if self.resources[one]["Type"] == _TARGET]
         actions = [action["ScalableTargetAction"] for one in targets for action in one.get("ScheduledActions", ())]
         least = [int(one["MinCapacity"]) for one in (*targets, *actions) if "MinCapacity" in one]
@@ -129,20 +129,20 @@ class EndpointPart(Part):
 
     @cached_property
     def types(self) -> tuple[str, ...]:
-        """Instance types, the most wanted first."""
+        """Instance types, in order of preference."""
         pools = sorted(self._variant.get("InstancePools", ()), key=lambda pool: int(pool.get("Priority", 1)))
         return tuple(pool["InstanceType"] for pool in pools) or tuple(filter(None, [self._variant.get("InstanceType")]))
 
     @cached_property
     def instances(self) -> tuple[int, int]:
-        """Fewest and most instances."""
+        """Minimum and maximum number of instances."""
         initial = int(self._variant.get("InitialInstanceCount", 1))
         scaling = self._variant.get("ManagedInstanceScaling", {})
         return int(scaling.get("MinInstanceCount", initial)), int(scaling.get("MaxInstanceCount", initial))
 
     @cached_property
     def is_reserved(self) -> bool:
-        """Whether its instances are those of a training plan, which are paid already."""
+        """Whether its instances are those of a training plan, which are already paid."""
         return "CapacityReservationConfig" in self._variant
 
     @cached_property
@@ -246,7 +246,7 @@ def _components(stack: str, endpoint: str, mine: Resources, resources: Resources
 
 
 def _base(properties: Mapping[str, Any], mine: Resources) -> str | None:
-    """Return name or logical id of the component that an adapter belongs to; None if it is no adapter."""
+    """Return name or logical id of the component that an adapter belongs to; None if it is not an adapter."""
     base = properties.get("Specification", {}).get("BaseInferenceComponentName")
     if base is None or isinstance(base, str):
         return base

@@ -1,4 +1,4 @@
-"""The plan beside an assembly (plan.json), as far as two of them are compared: whether components fit, their speed, and the cost."""
+"""The plan in an assembly's folder (plan.json), as far as two of them are compared: whether components fit, their speed, and the cost."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from cdk_sglang.planning.fleet_plan import Range
 from cdk_sglang.planning.predict import Band
 
 NAME = "plan.json"
-"""File beside the templates; a plan of another version of this project may hold less."""
+"""File next to the templates; a plan of another version of this project may contain less."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedComponent:
-    """What a plan says of a component.
+    """What a plan says about a component.
 
     Attributes:
         name: Its name, with its endpoint's.
-        members: The plan's own words for it.
+        members: Its members in the plan.
     """
 
     name: str
@@ -88,18 +88,18 @@ class Plan:
 
     @property
     def budget_usd_per_hour(self) -> float | None:
-        """Most that the fleet may cost; None without a budget."""
+        """Maximum cost of the fleet; None without a budget."""
         found = self.members.get("budget_usd_per_hour")
         return None if found is None else float(found)
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What speaks against deploying it."""
+        """The problems that prevent its deployment."""
         return tuple(self.members.get("problems", ()))
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a reader should know all the same."""
+        """Its warnings, which do not prevent a deployment."""
         return tuple(self.members.get("warnings", ()))
 
     @property

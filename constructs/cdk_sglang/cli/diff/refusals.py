@@ -13,8 +13,8 @@ from cdk_sglang.cli.diff.values import shown
 _SUBNET: Final = "AWS::EC2::Subnet"
 _ADDRESSES: Final = "CidrBlock"
 ANOTHER_NETWORK: Final = (
-    "in two deployments: first network: {vpc: none}, with which the endpoints leave the VPC, then the new network; or make a second environment "
-    "beside this one"
+    "in two deployments: first network: {vpc: none}, with which the endpoints leave the VPC, then the new network; or create a second environment "
+    "in addition to this one"
 )
 """Next step where a network cannot become another one in a single deployment."""
 
@@ -71,14 +71,14 @@ def _subnet(change: Change, properties: Mapping[str, Any], pair: Pair, changes: 
         if isinstance(there, str) and ipaddress.ip_network(there, strict=False).overlaps(addresses):
             yield (
                 f"{change.logical_id} ({change.type}) of {change.stack}: CloudFormation creates it before it deletes {name}, and AWS refuses a second "
-                f"one with {_ADDRESSES} {properties[_ADDRESSES]}{'' if there == properties[_ADDRESSES] else f' beside {there}'}: the deployment fails; "
+                f"one with {_ADDRESSES} {properties[_ADDRESSES]}{'' if there == properties[_ADDRESSES] else f' next to {there}'}: the deployment fails; "
                 f"leave network.availability_zones as deployed, or change it {ANOTHER_NETWORK}"
             )
             return
 
 
 def _is_new_vpc(subnet: Mapping[str, Any], change: Change, changes: Mapping[Key, Change]) -> bool:
-    """Return whether the VPC of both subnets is another one after the deployment."""
+    """Return whether the VPC of both subnets is a different one after the deployment."""
     vpc = subnet.get("VpcId")
     if not isinstance(vpc, Mapping) or not isinstance(vpc.get("Ref"), str):
         return False

@@ -1,4 +1,4 @@
-"""What `cdk-sglang diff` says, as values."""
+"""The results of `cdk-sglang diff`, as values."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ class Item:
         effect: What a deployment does to it.
         certain: Whether it happens in any case, or only if something changes that the deployment finds out.
         why: Values that change.
-        copies: Copies that are replaced, at the fewest and at the most.
-        gpus: GPUs that a step needs beside the serving copies, at the fewest and at the most copies.
+        copies: Copies that are replaced, minimum and maximum.
+        gpus: GPUs that a step needs in addition to the serving copies, at the minimum and at the maximum number of copies.
         instances: Further instances while it lasts.
         types: Their instance types.
         minutes: How long it lasts; None if the plan knows no start-up time.
         usd: Dollars that the further instances cost while it lasts; None if price or time is unknown.
-        down_minutes: How long nothing serves; None if something always does, or if nobody knows.
+        down_minutes: How long nothing serves; None if something always does, or if unknown.
         guards: Alarms that trigger a rollback of the update.
         verified: Whether the deployment is checked against the specification afterwards.
         notes: What else its owner should know.
@@ -80,7 +80,7 @@ class Item:
 
     @property
     def is_guarded(self) -> bool:
-        """Whether alarms matter: new containers are started beside or instead of serving ones."""
+        """Whether alarms matter: new containers are started in addition to serving ones or instead of them."""
         return self.kind != "adapter" and self.effect in {
             Effect.NEW_COPIES,
             Effect.SECOND_FLEET,
@@ -116,7 +116,7 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class LeftStack:
-    """A stack that a deployment leaves alone, since it is not part of the environment any more."""
+    """A stack that a deployment leaves alone, since it is no longer part of the environment."""
 
     name: str
     command: str
@@ -153,7 +153,7 @@ class DiffReport:
         others: Changes of all other resources.
         refused: Why a deployment fails at some resources, each with the next step.
         order: In which order foundation and fleet are deployed.
-        left: Stacks that stay although they are not part of the environment any more.
+        left: Stacks that stay although they are no longer part of the environment.
         usd_per_hour: Cost at full scale, before and after; None if a price is unknown.
         prices: Price of each instance type of both sides, with its date, one line each.
     """
@@ -177,12 +177,12 @@ class DiffReport:
         )
 
     def obstacles(self) -> list[str]:
-        """Return why the deployment must not be begun: what AWS refuses, and networks that endpoints cannot leave in time."""
+        """Return why the deployment must not be started: what AWS refuses, and networks that endpoints cannot leave in time."""
         items = [f"{item.name}: {'; '.join(item.notes)}" for item in self.items if item.effect is Effect.REFUSED]
         return [*items, *self.refused, *self.order.problems]
 
     def questions(self) -> list[str]:
-        """Return what somebody should agree to before the deployment: replacements, removals, and costs."""
+        """Return what a person should confirm before the deployment: replacements, removals, and costs."""
         if self.is_first:
             return []
         found = [
@@ -197,7 +197,7 @@ class DiffReport:
         return found
 
     def interruptions(self) -> list[str]:
-        """Return what stops to serve or is lost: parts that are replaced, removed or refused, and resources that are not kept."""
+        """Return what stops serving or is lost: parts that are replaced, removed or refused, and resources that are not kept."""
         lost = [f"{item.name}: {item.effect}" for item in self.items if item.effect in _INTERRUPTS]
         return [*lost, *self._lost_resources(), *self.refused]
 

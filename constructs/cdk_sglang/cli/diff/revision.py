@@ -1,4 +1,4 @@
-"""A revision of the app's repository, checked out beside the working tree for as long as it is looked at."""
+"""A revision of the app's repository, checked out next to the working tree while it is compared."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OF_A_HOOK: Final = (
     "GIT_OBJECT_DIRECTORY",
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
 )
-"""Variables that git sets for its hooks, with which it would take another repository for ours (git rev-parse --local-env-vars, git 2.39)."""
+"""Variables that git sets for its hooks, with which it would use another repository instead of ours (git rev-parse --local-env-vars, git 2.39)."""
 _LENT: Final = (".venv", "venv", "node_modules")
 """Folders that no commit holds, and that the command in cdk.json may name."""
 _SHORT: Final = 7
@@ -60,7 +60,7 @@ class Revision:
 
     @property
     def name(self) -> str:
-        """What to call it: as the user does, with the commit if that says more."""
+        """Its name for the user: as given, with the commit if that says more."""
         short = self.commit[:_SHORT]
         return short if self.commit.startswith(self.expression) else f"{self.expression} ({short})"
 
@@ -81,7 +81,7 @@ class Revision:
         import cdk_sglang
 
         search = [Path(one) for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one]
-        # An editable installation would lend the revision the library of the working tree.
+        # An editable installation would make the revision use the library of the working tree.
         library = Path(cdk_sglang.__file__).parents[1]
         if library.resolve().is_relative_to(self.own_top) and library not in search:
             search.append(library)
@@ -90,7 +90,7 @@ class Revision:
             **_without_hooks(),
             "PYTHONPATH": os.pathsep.join(moved),
             "PYTHONDONTWRITEBYTECODE": "1",
-            "CDK_VALIDATION": "false",  # what rules find in a revision of old is no news, and looking takes seconds
+            "CDK_VALIDATION": "false",  # what rules find in an old revision is no news, and checking takes seconds
         }
 
 
@@ -137,7 +137,7 @@ def _commit(expression: str) -> str:
 
 
 def _lend(revision: Revision) -> None:
-    """Let the revision use what is installed beside the working tree's app or at its top."""
+    """Let the revision use what is installed next to the working tree's app or at its top."""
     for folder, own in ((revision.app, revision.own_top / revision.inside), (revision.top, revision.own_top)):
         for name in _LENT:
             if folder.is_dir() and (own / name).is_dir() and not (folder / name).exists():
@@ -178,14 +178,14 @@ def _without_hooks() -> Mapping[str, str]:
 
 @contextmanager
 def _termination_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM, by which CI cancels a job, end the command as Ctrl-C does: what was begun is cleaned up."""
+    """Let SIGTERM, by which CI cancels a job, end the command as Ctrl-C does: what was started is cleaned up."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     try:
         former = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not the main thread, which alone hears signals
+    except ValueError:  # not the main thread, which alone receives signals
         yield
         return
     try:

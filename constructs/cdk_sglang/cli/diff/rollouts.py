@@ -1,7 +1,7 @@
-"""How an update reaches copies and instances: steps, room beside what serves, minutes, dollars.
+"""How an update is rolled out to copies and instances: steps, room in addition to what serves, minutes, dollars.
 
 Time comes from the plan's start-up phases (planning/startup.py), which are estimates. Where AWS documents nothing, the assumption is that
-of docs/updates.md: without a rollout all new copies start beside the old ones, and without room an old copy stops first.
+of docs/updates.md: without a rollout all new copies start next to the old ones, and without room an old copy stops first.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def copies_at_once(deployment: Mapping[str, Any], copies: int) -> int:
     """Return how many copies one step of a component's update replaces.
 
     Args:
-        deployment: Its DeploymentConfig; empty for none, with which all of them are one step.
+        deployment: Its DeploymentConfig; empty if there is none, which makes all of them one step.
         copies: Copies that it has.
     """
     size = deployment.get("RollingUpdatePolicy", {}).get("MaximumBatchSize")
@@ -56,8 +56,8 @@ def copy_minutes(deployment: Mapping[str, Any], copies: Span, start: StartSecond
     """Return how long the update of a component takes: on instances that run, and if the first step launches some.
 
     Args:
-        deployment: Its DeploymentConfig; empty for none.
-        copies: Fewest and most copies.
+        deployment: Its DeploymentConfig; empty if there is none.
+        copies: Minimum and maximum number of copies.
         start: Seconds of a start.
         new_image: Whether the image is another one, which every instance has to pull.
     """
@@ -75,13 +75,13 @@ def copy_minutes(deployment: Mapping[str, Any], copies: Span, start: StartSecond
 
 @dataclass(frozen=True, kw_only=True)
 class FleetUpdate:
-    """How a new configuration reaches the instances of an endpoint.
+    """How a new configuration is rolled out to the instances of an endpoint.
 
     Attributes:
         batch_percent: Percentage of the instances that are replaced at a time; None for a second fleet.
         steps: Steps, each with its wait; None if they follow from the number of instances.
         wait_seconds: Wait after each step.
-        end_seconds: How much longer the first fleet stays.
+        end_seconds: How much longer the old fleet stays.
     """
 
     batch_percent: int | None

@@ -34,7 +34,7 @@ def section(comparison: Comparison, crossed: Sequence[str], *, details: bool, ev
     Args:
         comparison: The environment.
         crossed: Bounds that it crosses.
-        details: Whether to say what changes and what warns.
+        details: Whether to include changed values and warnings.
         everything: Whether parts that stay as they are have rows too.
     """
     parts = [f"### {code(comparison.environment)}: {verdict(comparison)}"]
@@ -52,7 +52,7 @@ def section(comparison: Comparison, crossed: Sequence[str], *, details: bool, ev
 
 
 def verdict(comparison: Comparison) -> str:
-    """Return in a few words what is to be said of an environment.
+    """Return the verdict on an environment in a few words.
 
     Args:
         comparison: The environment.
@@ -195,13 +195,13 @@ def _guards(item: Item) -> str:
 
 
 def _alarms(comparison: Comparison) -> Iterator[str]:
-    """Yield what takes updates back, once for all parts that the same alarms guard."""
+    """Yield the alarms that roll updates back, once for all parts that the same alarms guard."""
     guarded: dict[tuple[str, ...], list[str]] = {}
     for item in () if comparison.report is None else comparison.report.items:
         if item.is_guarded and item.guards:
             guarded.setdefault(item.guards, []).append(code(item.name))
     for guards, names in guarded.items():
-        yield f"- alarms that take {', '.join(names)} back: {text('; '.join(guards))}"
+        yield f"- alarms that roll back {', '.join(names)}: {text('; '.join(guards))}"
 
 
 def _warnings(comparison: Comparison, *, details: bool) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What `cdk-sglang diff` prints for a person, at any width."""
+"""The output of `cdk-sglang diff` as text of any width."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def print_diff(report: DiffReport, console: Console, *, notes: Sequence[str] = (
     _print_list("not in one deployment", list(report.order.problems), console)
     _print_list("order", [report.order.why] if report.order.why else [], console)
     _print_list(
-        "stacks that are no part of the environment any more, and stay",
+        "stacks that are no longer part of the environment, and stay",
         [f"{one.name}; delete it with: {one.command}" for one in report.left],
         console,
     )
@@ -60,7 +60,7 @@ def print_diff(report: DiffReport, console: Console, *, notes: Sequence[str] = (
 
 
 def lines(item: Item) -> Iterator[str]:
-    """Yield what there is to say of an item below its first line.
+    """Yield the lines below an item's first line.
 
     Args:
         item: The item.
@@ -69,7 +69,7 @@ def lines(item: Item) -> Iterator[str]:
     if len(item.why) > _MOST_REASONS:
         yield f"and {len(item.why) - _MOST_REASONS} more values"
     if not item.certain:
-        yield "only if the values above turn out to be others"
+        yield "only if the values above turn out to be different"
     if item.effect is Effect.CREATED:
         yield from _created(item)
     elif item.effect in {Effect.NEW_COPIES, Effect.REPLACED, Effect.SECOND_FLEET, Effect.BATCHES}:
@@ -79,7 +79,7 @@ def lines(item: Item) -> Iterator[str]:
         yield (
             f"alarms that trigger a rollback: {'; '.join(item.guards)}"
             if item.guards
-            else ("no alarm triggers a rollback: whatever answers /ping is kept")
+            else ("no alarm rolls it back: whatever answers /ping is kept")
         )
         if not item.verified:
             yield "not verified afterwards"
@@ -97,7 +97,7 @@ def _created(item: Item) -> Iterator[str]:
 def _replacing(item: Item) -> Iterator[str]:
     if item.copies is not None and item.gpus is not None:
         copies, gpus = counted(item.copies, "copy", "copies"), counted(item.gpus, "GPU", "GPUs")
-        yield f"{copies}; a step needs {gpus} beside what serves"
+        yield f"{copies}; a step needs {gpus} in addition to what serves"
     time = "for how long is unknown" if item.minutes is None else f"for about {span_text(item.minutes)} minutes"
     if item.instances is not None:
         money = "" if item.usd is None else f", about {span_text(item.usd, digits=2)} $"

@@ -23,11 +23,11 @@ _END_SECONDS: Final = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Synthesis:
-    """A synthesis that has begun.
+    """A synthesis that has been started.
 
     Attributes:
         folder: Folder of the assembly, once it is there.
-        log: File of what it says.
+        log: File with its output.
         process: The CDK CLI, in a group of processes of its own.
     """
 
@@ -62,7 +62,7 @@ def begin(
     environments: Path | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> Synthesis:
-    """Begin to synthesise an environment without looking anything up.
+    """Start to synthesise an environment without looking anything up.
 
     Args:
         env: Name of the environment.

@@ -68,12 +68,12 @@ class Difference:
         """Return the difference as one line in the words of environment files."""
         name = next((part for part in reversed(self.path) if not part.isdecimal()), "")
         name = name.removeprefix(PREFIX).lower() if name.startswith(PREFIX) else _WORDS.get(name, name)
-        if any(_is_large(value) for value in (self.before, self.after)):  # JSON that nobody reads in a line
+        if any(_is_large(value) for value in (self.before, self.after)):  # JSON that is unreadable in one line
             return f"{name}: {'new' if self.before is None else 'gone' if self.after is None else 'another one'}"
         if self.before is None:
             return f"{name}: {shown(self.after)} is new"
         if self.after is None:
-            return f"{name}: {shown(self.before)} goes"
+            return f"{name}: {shown(self.before)} is removed"
         before, after = _apart(shown(self.before, None), shown(self.after, None))
         return f"{name}: {before} -> {after}"
 
@@ -206,7 +206,7 @@ def _intrinsic(value: Mapping[str, Any]) -> bool:
 
 
 def _apart(before: str, after: str) -> tuple[str, str]:
-    """Shorten two texts to what tells them apart."""
+    """Shorten two texts to the part in which they differ."""
     if max(len(before), len(after)) <= _LONGEST:
         return before, after
     same = next((at for at, (one, other) in enumerate(zip(before, after, strict=False)) if one != other), 0)

@@ -1,1 +1,1 @@
-"""`cdk-sglang doctor`: everything outside of the environment's file that a deployment depends on, looked at before it."""
+"""`cdk-sglang doctor`: check everything outside of the environment's file that a deployment depends on, before the deployment."""

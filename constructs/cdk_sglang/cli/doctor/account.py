@@ -35,7 +35,7 @@ _NOT_ENABLED: Final = "in a Region that the account has to enable first, AWS say
 
 
 class CouldNotCheckError(Exception):
-    """Something could not be looked at; `next_step` says what would help."""
+    """Something could not be checked; `next_step` says what would help."""
 
     def __init__(self, text: str, next_step: str) -> None:
         super().__init__(text)
@@ -50,7 +50,7 @@ class DeniedError(CouldNotCheckError):
 
 
 class Once(Generic[T]):
-    """A value that several checks share: read by the first of them, also if that fails.
+    """A value that several checks share: the first of them reads it, and the others get the same value or error.
 
     Args:
         read: Reads the value.
@@ -116,7 +116,7 @@ class Account:
 
         Raises:
             CouldNotCheckError: AWS refuses the credentials, or is not reached.
-            ClientError: Any other refusal, which is for the check to understand.
+            ClientError: Any other refusal, which the check has to interpret.
         """
         with self.asking(service) as service_client:
             answer: dict[str, Any] = getattr(service_client, operation)(**parameters)
@@ -133,7 +133,7 @@ class Account:
 
     @contextmanager
     def asking(self, service: str) -> Iterator[Any]:
-        """Lend a client; what it raises becomes what `call` raises."""
+        """Yield a client; its errors are converted to those of `call`."""
         try:
             yield self._client(service)
         except ClientError as error:
@@ -200,9 +200,7 @@ def _refused(service: str, error: ClientError) -> CouldNotCheckError | None:
         action = f"{_PREFIXES.get(service, service)}:{error.operation_name}"
         return DeniedError(match[1] if match else _ACTIONS.get(action, action))
     if code in EXPIRED or code == "AuthFailure":
-        return CouldNotCheckError(
-            f"the AWS credentials are not valid any more ({code})", f"{sign_in()}; {_NOT_ENABLED}"
-        )
+        return CouldNotCheckError(f"the AWS credentials are no longer valid ({code})", f"{sign_in()}; {_NOT_ENABLED}")
     if code in THROTTLED or code == "RequestLimitExceeded":
         return CouldNotCheckError(f"{service} throttles the request ({message})", "run it again in a minute")
     return None

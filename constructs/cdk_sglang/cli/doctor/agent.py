@@ -1,4 +1,4 @@
-"""What the optional agent needs: AgentCore in the Region, free names, the quota of runtimes, functions of the author's own, zones."""
+"""What the optional agent needs: AgentCore in the Region, free names, the quota of runtimes, the author's own functions, zones."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _function(arn: str, account: Account) -> Finding:
     state = answer.get("State", "Active")
     if state == "Failed":
         return failure(
-            f"its state is {state}: {answer.get('StateReason', 'no reason given')}", "mend the function first"
+            f"its state is {state}: {answer.get('StateReason', 'no reason given')}", "repair the function first"
         )
     return ok(f"it is there, {state}")
 
@@ -147,7 +147,7 @@ def _provider(url: str) -> Finding:
 
 
 def _zones(network: NetworkNeeds, account: Account) -> Finding:
-    """Compare the zones of the subnets with those that AgentCore joins, which are ids: names differ between accounts."""
+    """Compare the zones of the subnets with those that AgentCore supports, which are ids: names differ between accounts."""
     joined = agentcore_zone_ids(account.region)
     if not joined:
         return unknown(

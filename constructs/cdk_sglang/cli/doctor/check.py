@@ -1,4 +1,4 @@
-"""One check, and what came of it."""
+"""One check and its outcome."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 class Outcome(enum.StrEnum):
-    """What a check came to."""
+    """The outcome of a check."""
 
     OK = "ok"
     WARNING = "warning"
@@ -21,9 +21,9 @@ class Finding:
     """What a check found.
 
     Attributes:
-        outcome: What it came to.
+        outcome: Its outcome.
         text: What was found, in a line.
-        next_step: What to do about it; empty if nothing is to be done.
+        next_step: What to do about it; empty if there is nothing to do.
     """
 
     outcome: Outcome
@@ -36,8 +36,8 @@ class Check:
     """A check.
 
     Attributes:
-        name: Its name, which no other check of the environment has.
-        look: Looks, and returns what it found; whatever it raises becomes "could not check".
+        name: Its name, unique among the checks of the environment.
+        look: Makes the check and returns what it found; any exception becomes "could not check".
     """
 
     name: str
@@ -53,7 +53,7 @@ class Result:
 
 
 def ok(text: str) -> Finding:
-    """Return a finding that speaks for the deployment.
+    """Return a finding with which a deployment succeeds.
 
     Args:
         text: What was found.
@@ -62,7 +62,7 @@ def ok(text: str) -> Finding:
 
 
 def warning(text: str, next_step: str) -> Finding:
-    """Return a finding that a deployment survives, and its author should know.
+    """Return a finding that does not fail a deployment, but that its author should know.
 
     Args:
         text: What was found.
@@ -82,7 +82,7 @@ def failure(text: str, next_step: str) -> Finding:
 
 
 def unknown(text: str, next_step: str) -> Finding:
-    """Return that something could not be looked at.
+    """Return a finding that something could not be checked.
 
     Args:
         text: Why not.

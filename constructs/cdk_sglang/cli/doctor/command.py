@@ -1,4 +1,4 @@
-"""`cdk-sglang doctor`: what stands in the way of a deployment, before it is begun."""
+"""`cdk-sglang doctor`: find what would make a deployment fail, before it is started."""
 
 from __future__ import annotations
 
@@ -22,21 +22,24 @@ def doctor(
     *,
     environments: Annotated[Path | None, environments_option()] = None,
     region: Annotated[
-        str | None, typer.Option(help="Region; the environment's own, else that of your AWS settings, by default.")
+        str | None, typer.Option(help="Region; by default the environment's own, else that of your AWS settings.")
     ] = None,
-    hub_url: Annotated[str | None, typer.Option("--hub-url", help="Another hub with Hugging Face's API.")] = None,
+    hub_url: Annotated[
+        str | None, typer.Option("--hub-url", help="Address of another hub with Hugging Face's API.")
+    ] = None,
     registry_url: Annotated[
-        str | None, typer.Option("--registry-url", help="A mirror with Docker Hub's API, for images that are built.")
+        str | None,
+        typer.Option("--registry-url", help="Address of a mirror with Docker Hub's API, for images that are built."),
     ] = None,
     try_tokens: Annotated[
         bool,
         typer.Option(
-            "--try-tokens", help="Read each token of Hugging Face from its secret, and try it on a file of its model."
+            "--try-tokens", help="Read each Hugging Face token from its secret, and try it on a file of its model."
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check what a deployment of an environment depends on; read-only, with your AWS credentials. Reads no secret, but for --try-tokens.
+    """Check what a deployment of an environment depends on; read-only, with your AWS credentials. Reads no secret unless --try-tokens is given.
 
     Each check is ok, a warning, a failure, or could not be made, with the next step. Exit code 0: none failed.
     Exit code 1: at least one failed.

@@ -41,7 +41,7 @@ class Examination:
     results: tuple[Result, ...]
 
     def count(self, outcome: Outcome) -> int:
-        """Return how many checks came to an outcome."""
+        """Return how many checks have an outcome."""
         return sum(result.finding.outcome is outcome for result in self.results)
 
     @property
@@ -77,7 +77,7 @@ def examine(
     tries_tokens: bool = False,
     limit_seconds: float = LIMIT_SECONDS,
 ) -> Examination:
-    """Look at everything that a deployment of an environment depends on; nothing is changed.
+    """Check everything that a deployment of an environment depends on; nothing is changed.
 
     Args:
         needs: What the environment needs.
@@ -85,10 +85,10 @@ def examine(
         hub_url: Address of another hub with Hugging Face's API.
         registry_url: Address of a mirror with Docker Hub's API.
         tries_tokens: Whether tokens of Hugging Face are read from their secrets and tried.
-        limit_seconds: Longest that a check may take.
+        limit_seconds: Maximum seconds that a check may take.
 
     Raises:
-        ConfigurationError: boto3 is not installed, or an address is none.
+        ConfigurationError: boto3 is not installed, or an address is not valid.
     """
     account = Account(region or needs.region)
     checks = [

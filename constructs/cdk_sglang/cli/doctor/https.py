@@ -1,4 +1,4 @@
-"""Public addresses that answer JSON, asked without credentials."""
+"""Public addresses that answer JSON, called without credentials."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Answer:
     Attributes:
         status: HTTP status.
         code: X-Error-Code of a refusal; empty without one.
-        content: The JSON object; empty if it is none.
+        content: The JSON object; empty if it is not one.
     """
 
     status: int
@@ -62,5 +62,5 @@ def not_reached(url: str, error: Exception) -> CouldNotCheckError:
     reason = getattr(error, "reason", error)
     return CouldNotCheckError(
         f"{urlsplit(url).netloc} was not reached: {reason}",
-        "offline this cannot be looked at; AWS asks it from its own network",
+        "this cannot be checked offline; AWS calls it from its own network",
     )

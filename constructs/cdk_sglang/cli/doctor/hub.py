@@ -1,4 +1,4 @@
-"""Models of Hugging Face that the first deployment copies: whether the revision, its licence and its files can be had."""
+"""Models of Hugging Face that the first deployment copies: whether the revision, its licence and its files are available."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cdk_sglang.errors import ConfigurationError, Problem
 HUGGING_FACE: Final = "https://huggingface.co"
 _REFUSED: Final = {401, 403, 404}
 _FILE: Final = "config.json"
-"""What every model has that SGLang serves."""
+"""A file of every model that SGLang serves."""
 _REDIRECTED: Final = 400
 """Statuses below are the file, or the way to it."""
 _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
@@ -38,7 +38,7 @@ def checks(needs: Needs, account: Account, *, hub_url: str | None, tries_tokens:
         tries_tokens: Whether tokens are read from their secrets and tried on a file of their model.
 
     Raises:
-        ConfigurationError: The address is none.
+        ConfigurationError: The address is not valid.
     """
     url = hub_url or HUGGING_FACE
     if urlsplit(url).scheme not in {"https", "http"}:
@@ -58,7 +58,7 @@ def _look(model: HubNeeds, url: str) -> Finding:
     if answer.status in _REFUSED:
         if model.token_secret is not None:
             return unknown(
-                "is private, gated or not there: Hugging Face shows it to no stranger, and the secret's token is not read here (--try-tokens)",
+                "is private, gated or does not exist: Hugging Face does not show it without a token, and the secret's token is not read here (--try-tokens)",
                 f"look at {page} with the account of the token in {model.token_secret}",
             )
         return failure(
@@ -146,10 +146,10 @@ def _token_of(secret: str, account: Account) -> str:
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: it would hand the token to the host that stores the files."""
+    """Follows no redirect, which would send the token to the host that stores the files."""
 
     def redirect_request(self, *_: object, **__: object) -> None:
-        """Return that nothing is asked next."""
+        """Return None: no further request is made."""
 
 
 def _head(url: str, token: str) -> tuple[int, str]:

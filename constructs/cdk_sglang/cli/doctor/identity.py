@@ -1,4 +1,4 @@
-"""Who asks, in which account, and whether the account is bootstrapped for CDK."""
+"""The caller, the account, and whether the account is bootstrapped for CDK."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BOOTSTRAP_VERSION: Final = 6
 
 
 def checks(needs: Needs, account: Account) -> Iterator[Check]:
-    """Yield the checks of who asks, and of the account's bootstrap.
+    """Yield the checks of the caller and of the account's bootstrap.
 
     Args:
         needs: What the environment needs.
@@ -49,7 +49,7 @@ def _version_parameter(needs: Needs) -> str:
 
 
 def _bucket(needs: Needs, account: Account) -> Finding:
-    """Check the bucket that templates and functions are uploaded to: one that was deleted by hand is not made again by another bootstrap."""
+    """Check the bucket that templates and functions are uploaded to: one that was deleted by hand is not created again by another bootstrap."""
     name = f"cdk-{needs.qualifier}-assets-{account.id}-{account.region}"  # as DefaultStackSynthesizer names it
     try:
         account.call("s3", "head_bucket", Bucket=name)

@@ -74,7 +74,7 @@ def _environment_key(needs: Needs, account: Account) -> Finding:
 
 
 def _bucket_key(bucket: str, account: Account) -> Finding:
-    """Check the key with which a bucket of the user's encrypts by default."""
+    """Check the key with which a bucket of the user encrypts by default."""
     try:
         answer = account.call("s3", "get_bucket_encryption", Bucket=bucket)
     except ClientError as error:
@@ -100,12 +100,12 @@ def _topic(arn: str, account: Account) -> Finding:
     except ClientError as error:
         if code_of(error) not in {"NotFound", "NotFoundException"}:
             raise
-        return failure(f"there is no topic {arn}, so nobody would be told", "correct `alarms`, or create the topic")
+        return failure(f"there is no topic {arn}, so nobody would be notified", "correct `alarms`, or create the topic")
     if not key:
         return ok("is there")
     if key.endswith(_TOPICS_OF_AWS):
         return failure(
-            f"is encrypted with {_TOPICS_OF_AWS}, through which no alarm may publish, so nobody would be told",
+            f"is encrypted with {_TOPICS_OF_AWS}, through which no alarm may publish, so nobody would be notified",
             "encrypt it with a key of your own whose policy lets cloudwatch.amazonaws.com use it, or not at all",
         )
     unusable = _key_problem(key, account)

@@ -1,4 +1,4 @@
-"""What the user and CloudFormation's role may do, by IAM's own simulation of their policies."""
+"""What the user and CloudFormation's role may do, according to IAM's own simulation of their policies."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _allowed(text: str, depends: Sequence[str]) -> Finding:
 
 
 def _deployment_actions(needs: Needs, account: Account) -> Mapping[str, Sequence[str]]:
-    """Return a handful of actions that a deployment needs, by resource: one for each service, and those that create endpoints."""
+    """Return a small set of actions that a deployment needs, by resource: one for each service, and those that create endpoints."""
 
     def arn(service: str, resource: str, *, region: str = account.region, owner: str = account.id) -> str:
         return f"arn:{account.partition}:{service}:{region}:{owner}:{resource}"
@@ -113,7 +113,7 @@ def _deployment_actions(needs: Needs, account: Account) -> Mapping[str, Sequence
 
 
 def _agent_actions(agent: AgentNeeds, arn: Callable[..., str]) -> Mapping[str, Sequence[str]]:
-    """Return what CloudFormation needs for the agent: its parts, their roles, and to hand those over."""
+    """Return what CloudFormation needs for the agent: to create its parts and their roles, and to pass the roles."""
     service = "bedrock-agentcore"
     actions: dict[str, Sequence[str]] = {
         arn("iam", f"role/{agent.stack_name}-doctor", region=""): [
@@ -161,7 +161,7 @@ def _denied(
 
 
 def _misses_context(result: Mapping[str, Any]) -> bool:
-    """Whether a decision hangs on a condition, of which IAM tells with each resource.
+    """Whether a decision depends on a condition, which IAM reports with each resource.
 
     https://docs.aws.amazon.com/sdk-for-python/v4/reference/clients/iam/structures/EvaluationResult/ (read 2026-11).
     """

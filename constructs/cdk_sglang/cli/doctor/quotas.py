@@ -1,4 +1,4 @@
-"""Quotas of endpoint instances, against what the environment may take and what else runs."""
+"""Quotas of endpoint instances, compared with what the environment may take and what else runs."""
 
 from __future__ import annotations
 
@@ -98,14 +98,14 @@ def _look(
     quotas: Once[Mapping[str, Quota]],
     elsewhere: Once[Mapping[str, int]],
 ) -> Finding:
-    """Compare a quota with the most instances of the environment and those that run elsewhere, of one type or of all."""
+    """Compare a quota with the maximum instances of the environment plus those that run elsewhere, of one type or of all."""
     quota = quotas().get(name)
     if quota is None:
         return unknown(
             f"Service Quotas does not list '{name}' in {account.region}", f"look for it in the console: {_CONSOLE}"
         )
     others = elsewhere().get(kind, 0) if kind is not None else sum(elsewhere().values())
-    text = f"'{name}' ({quota.code}) is {quota.value:g}: {most} here at the most, {others} run on the account's other endpoints"
+    text = f"'{name}' ({quota.code}) is {quota.value:g}: at most {most} here, {others} run on the account's other endpoints"
     if quota.value >= most + others:
         return ok(text)
     return failure(text, _request(account, quota, most + others))

@@ -1,4 +1,4 @@
-"""All checks at once: none waits for another, and what one raises is that one's finding."""
+"""Run all checks at once: none waits for another, and an exception becomes the finding of its own check."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cdk_sglang.cli.doctor.account import CouldNotCheckError, code_of, message_o
 from cdk_sglang.cli.doctor.check import Check, Finding, Result, unknown
 
 LIMIT_SECONDS: Final = 60.0
-"""Longest that a check may take; all begin together, so it is the longest that the command takes, too."""
+"""Maximum seconds that a check may take; all start together, so it is the command's maximum, too."""
 
 
 def run_checks(checks: Sequence[Check], *, limit_seconds: float = LIMIT_SECONDS) -> list[Result]:
@@ -21,21 +21,21 @@ def run_checks(checks: Sequence[Check], *, limit_seconds: float = LIMIT_SECONDS)
 
     Args:
         checks: The checks.
-        limit_seconds: Longest that a check may take; one that takes longer could not check.
+        limit_seconds: Maximum seconds that a check may take; one that takes longer becomes "could not check".
     """
     findings: dict[int, Finding] = {}
 
     def look(number: int, check: Check) -> None:
         findings[number] = _finding_of(check)
 
-    # Threads that nobody waits for at the end of the process: a check that hangs must not keep the command.
+    # Daemon threads, which the process does not wait for: a check that hangs must not block the command.
     threads = [threading.Thread(target=look, args=pair, daemon=True) for pair in enumerate(checks)]
     deadline = time.monotonic() + limit_seconds
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    late = unknown(f"no answer within {limit_seconds:g} seconds", "run it again; look at the network if that recurs")
+    late = unknown(f"no answer within {limit_seconds:g} seconds", "run it again; check the network if that recurs")
     return [Result(name=check.name, finding=findings.get(number, late)) for number, check in enumerate(checks)]
 
 

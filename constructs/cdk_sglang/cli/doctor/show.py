@@ -1,4 +1,4 @@
-"""The examination for a person: one line for each check, and what to do below it."""
+"""The examination as text: one line for each check, with what to do below it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cdk_sglang.cli.doctor.check import Outcome, Result
 from cdk_sglang.cli.doctor.examination import Examination
 
 _WIDE_FROM: Final = 100
-"""Characters per line from which checks stand in columns."""
+"""Minimum characters per line for checks in columns."""
 _STYLES: Final = {
     Outcome.OK: "green",
     Outcome.WARNING: "yellow",
@@ -66,6 +66,6 @@ def _found(result: Result) -> Text:
 def _summary(examination: Examination) -> Text:
     counts = ", ".join(f"{number} {outcome.value}" for outcome in Outcome if (number := examination.count(outcome)))
     verdict = (
-        "a deployment would fail" if examination.failed else "nothing that was checked speaks against a deployment"
+        "a deployment would fail" if examination.failed else "nothing that was checked would make a deployment fail"
     )
     return Text(f"{counts}: {verdict}", style="bold")

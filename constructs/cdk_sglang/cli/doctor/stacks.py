@@ -1,4 +1,4 @@
-"""Stacks that exist already, and names that others have taken."""
+"""Stacks that already exist, and names that are already taken."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _stacks(needs: Needs, account: Account) -> Finding:
         step = (
             "wait until it has ended"
             if state.endswith("_IN_PROGRESS")
-            else "read its events in the console, and mend the cause"
+            else "read its events in the console, and fix the cause"
         )
         return failure(_listed(bad), _NEXT.get(state, step).format(stack=name, environment=needs.environment))
     if again:

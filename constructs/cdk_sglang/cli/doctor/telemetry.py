@@ -26,7 +26,7 @@ def _enrichment(needs: Needs, account: Account) -> Finding:
     runs = status == "RUNNING"
     if needs.enrichment == "enabled" and not runs:
         return failure(
-            f"the environment counts on it, and in {account.region} it is {status}",
+            f"the environment relies on it, and in {account.region} it is {status}",
             "set observability: {enrichment: enable}, or start it: aws cloudwatch start-otel-enrichment",
         )
     if needs.enrichment == "enable" and runs and not account.stack_resources(needs.enrichment_stack):

@@ -18,7 +18,7 @@ _SHOWN: Final = 3
 
 
 def checks(needs: Needs, account: Account) -> Iterator[Check]:
-    """Yield a check for each model and adapter, and one for each bucket that the environment does not make.
+    """Yield a check for each model and adapter, and one for each bucket that the environment does not create.
 
     Args:
         needs: What the environment needs.

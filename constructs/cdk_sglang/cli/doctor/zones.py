@@ -1,4 +1,4 @@
-"""Zones that have the instance types, and the network in them."""
+"""Zones that offer the instance types, and the network in them."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _interface_endpoints(network: NetworkNeeds, account: Account, zones: Once[tu
 
 
 def _room_for_a_vpc(needs: Needs, account: Account) -> Finding:
-    """Compare the quota of VPCs with those that are there, unless the foundation has its own already."""
+    """Compare the quota of VPCs with those that exist, unless the foundation already has its own."""
     if any(one.startswith("vpc-") for one in account.stack_resources(needs.foundation_stack)):
         return ok("the foundation has its VPC")
     value = None

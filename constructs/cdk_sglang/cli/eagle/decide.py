@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 Run = Annotated[
     str | None,
-    typer.Option("--run", help="The run that waits for an answer, or an earlier one; the one that waits by default."),
+    typer.Option("--run", help="The run that waits for approval (default), or an earlier one."),
 ]
 
 
 def promote(env: Env, *, component: Component = None, run: Run = None, region: Region = None, yes: Yes = False) -> None:
-    """Let a draft serve: say yes to the run that waits for a person, or go to a version that was approved before.
+    """Let a draft serve: approve the run that waits for a person, or switch to a version that was approved before.
 
-    Exit code 1: there is nothing to promote, the version was refused, or its rollout was rolled back.
+    Exit code 1: there is nothing to promote, the version was refused, or its update was rolled back.
     """
     check_run(run)
     pipeline = find_pipeline(env, component, region=region)
     waiting = _waiting(pipeline, run)
     if waiting is not None:
         _show_verdict(pipeline, waiting.run)
-        confirm(f"Let {waiting.run} serve?", yes=yes, otherwise="The run goes on waiting")
+        confirm(f"Let {waiting.run} serve?", yes=yes, otherwise="The run keeps waiting")
         _answer(pipeline, waiting, approved=True, reason="")
         typer.echo(
             f"{waiting.run} is approved, and its pipeline rolls it out: cdk-sglang eagle status {pipeline.place.options} --watch"
@@ -62,13 +62,13 @@ def reject(
     *,
     component: Component = None,
     run: Run = None,
-    reason: Annotated[str, typer.Option("--reason", help="Why, kept with the version.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Reason, stored with the version.")] = "",
     region: Region = None,
     yes: Yes = False,
 ) -> None:
-    """Say no to the run that waits for a person; its version is deleted, and what serves goes on serving.
+    """Reject the run that waits for a person; its version is deleted, and what serves continues to serve.
 
-    Exit code 1: no run waits for an answer.
+    Exit code 1: no run waits for approval.
     """
     check_run(run)
     pipeline = find_pipeline(env, component, region=region)
@@ -78,7 +78,7 @@ def reject(
             f"{run or 'no run'} {'does not wait' if run else 'waits'} for an answer; see cdk-sglang eagle status {pipeline.place.options}",
             code=1,
         )
-    confirm(f"Refuse {waiting.run}?", yes=yes, otherwise="The run goes on waiting")
+    confirm(f"Refuse {waiting.run}?", yes=yes, otherwise="The run keeps waiting")
     _answer(pipeline, waiting, approved=False, reason=reason)
     typer.echo(f"{waiting.run} is refused; what serves goes on serving")
 
@@ -88,14 +88,14 @@ def rollback(
     *,
     component: Component = None,
     to: Annotated[
-        str | None, typer.Option("--to", help="A run, or base for the model alone; the version before by default.")
+        str | None, typer.Option("--to", help="A run, or base for the model alone; by default the previous version.")
     ] = None,
     region: Region = None,
     yes: Yes = False,
 ) -> None:
     """Go back to the version that was approved before, or to the model alone, and follow the rollout to its end.
 
-    Exit code 1: there is nothing to go back to, or the rollout was rolled back.
+    Exit code 1: there is nothing to go back to, or the update was rolled back.
     """
     check_run(None if to == BASE else to)
     pipeline = find_pipeline(env, component, region=region)
@@ -111,7 +111,7 @@ def rollback(
             fail(f"{pipeline.place.component} serves the model alone; there is nothing before it", code=1)
         target = previous_of(pipeline.versions(), served=served.version, parameter=pipeline.place.parameter)
         if target is not None and not pipeline.is_whole(Served.parse(target.value)):
-            typer.echo(f"{target.run} is not whole any more, so the model alone is gone back to", err=True)
+            typer.echo(f"{target.run} is no longer complete, so the rollback goes to the model alone", err=True)
             target = None
     if name_of(target) == served.version:
         typer.echo(f"{pipeline.place.component} serves {served.text} already")
@@ -148,7 +148,7 @@ def _servable(pipeline: Pipeline, run: str) -> Version:
 
 
 def _waiting(pipeline: Pipeline, run: str | None) -> Progress | None:
-    """Return the run that waits for a person; None if none does, or another than the one asked for."""
+    """Return the run that waits for a person; None if none does, or if it is not the one asked for."""
     for execution in pipeline.executions(status="RUNNING"):
         found = pipeline.progress(execution["executionArn"])
         if found.step == "approval" and run in {None, found.run}:
@@ -165,7 +165,7 @@ def _show_verdict(pipeline: Pipeline, run: str) -> None:
 
 
 def _answer(pipeline: Pipeline, waiting: Progress, *, approved: bool, reason: str) -> None:
-    """Send the answer with the token of the question, which is in the weights bucket and in no mail."""
+    """Send the answer with the token of the question, which is in the weights bucket and not in any mail."""
     key = pipeline.place.run_key(waiting.run, "approval.json")
     token = _token(pipeline.file(key))
     if token is None:

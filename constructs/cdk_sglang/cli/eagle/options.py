@@ -1,4 +1,4 @@
-"""Options that the commands share, and how they ask before something changes."""
+"""Options that the commands share, and their confirmation before something changes."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Component = Annotated[
 ]
 Region = Annotated[
     str | None,
-    typer.Option("--region", help="Region; that of the environment's file, else of your AWS settings, by default."),
+    typer.Option("--region", help="Region; by default that of the environment's file, else that of your AWS settings."),
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 
 def check_run(run: str | None) -> None:
@@ -35,7 +35,7 @@ def check_run(run: str | None) -> None:
 
 
 def confirm(question: str, *, yes: bool, otherwise: str) -> None:
-    """Ask a person, and end the command unless the answer is yes.
+    """Ask for confirmation, and end the command unless the answer is yes.
 
     Args:
         question: The question.

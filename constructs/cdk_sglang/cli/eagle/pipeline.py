@@ -1,4 +1,4 @@
-"""A component's pipeline as it is deployed: where everything of it is, and what the commands ask of AWS."""
+"""A component's pipeline as it is deployed: where its parts are, and what the commands query from AWS."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def find_pipeline(environment: str, component: str | None, *, region: str | None
         region: Region; that of the AWS settings by default.
 
     Raises:
-        ConfigurationError: There is no such component with a draft, or nobody can tell which is meant.
+        ConfigurationError: There is no such component with a draft, or it is unclear which one is meant.
     """
     ssm, root = client("ssm", region=region_of(environment, region)), f"/cdk-sglang/{environment}/speculative/"
     with failures_of(f"ssm:GetParametersByPath {root}"):
@@ -67,10 +67,10 @@ def find_pipeline(environment: str, component: str | None, *, region: str | None
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What the commands ask of AWS about one pipeline.
+    """The AWS calls of the commands for one pipeline.
 
     Args:
-        place: Where everything is.
+        place: Where its parts are.
         region: Region.
     """
 
@@ -98,7 +98,7 @@ class Pipeline:
         return client("cloudformation", region=self.region)
 
     def executions(self, *, status: str | None = None) -> Iterator[dict[str, Any]]:
-        """Yield executions, the newest first.
+        """Yield executions, newest first.
 
         Args:
             status: Status of those that count; all by default.
@@ -112,9 +112,7 @@ class Pipeline:
                 for page in pages:
                     yield from page["executions"]
             except self.states.exceptions.StateMachineDoesNotExist:
-                fail(
-                    f"{self.place.state_machine} does not exist any more; deploy {self.place.environment} again", code=1
-                )
+                fail(f"{self.place.state_machine} no longer exists; deploy {self.place.environment} again", code=1)
 
     def execution_of(self, run: str) -> dict[str, Any]:
         """Return the execution of a run; end the command if there is none.
@@ -221,13 +219,13 @@ class Pipeline:
         return sorted((one for one in found if one.run), key=lambda one: one.run, reverse=True)
 
     def is_whole(self, served: Served) -> bool:
-        """Whether the files of a version are there; one without files of its own is, with those of the model."""
+        """Whether the files of a version exist; a version without files of its own uses those of the model."""
         if not served.prefix.startswith(versions_prefix(self.place.component)):
             return True
         return self.file(f"{served.prefix}{RECORD}") is not None
 
     def value_of(self, version: Version | None) -> str:
-        """Return the parameter's value for a version; that of the model alone for none."""
+        """Return the parameter's value for a version; that of the model alone if there is none."""
         return BASE_VALUE if version is None else version.value
 
 

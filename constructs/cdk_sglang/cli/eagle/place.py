@@ -1,4 +1,4 @@
-"""Where everything of a component's pipeline is, as its stack has written it down."""
+"""Where the parts of a component's pipeline are, as its stack has published it."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from cdk_sglang.serving.shared.drafts import drafts_prefix
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where everything of a component's pipeline is, as its stack has written it down.
+    """Where the parts of a component's pipeline are, as its stack has published it.
 
     Args:
         environment: Name of the environment.
         component: Name of the component in SageMaker.
-        kind: Where the draft comes from; empty if nobody says.
+        kind: Where the draft comes from; empty if unspecified.
         state_machine: ARN of the state machine.
         bucket: Weights bucket.
         stack: Name of the serving stack.
         parameter: Parameter of that stack that says which version is served.
         model_package_group: Group of the versions in the model registry.
-        approval: Whether a person has to agree.
+        approval: Whether a person has to approve.
         training_instance: Instance type of a training; empty without one.
-        training_usd_per_hour: Price that a training is counted with; None without one, or if nobody says.
+        training_usd_per_hour: Price with which a training is counted; None without one, or if unspecified.
         is_price_given: Whether the settings name that price; otherwise it is assumed.
-        training_max_usd: Ceiling of a training; None without one, or if nobody says.
-        gate_max_usd: Ceiling of the measurement; None if nobody says.
+        training_max_usd: Ceiling of a training; None without one, or if unspecified.
+        gate_max_usd: Ceiling of the measurement; None if unspecified.
     """
 
     environment: str

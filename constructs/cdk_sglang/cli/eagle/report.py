@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cdk_sglang.optimization.report import Report
 
 _WIDE_FROM: Final = 110
-"""Characters per line from which figures stand in a table."""
+"""Minimum characters per line for a table of figures."""
 _HEADINGS: Final = ("in flight", "output tokens/s", "speed-up", "TPOT ms", "TTFT ms", "TTFT change", "accept length")
 
 
@@ -41,7 +41,7 @@ def report(
         typer.Option("--calibration", help="Folder for the run's figures, for `cdk-sglang predict --calibration`."),
     ] = None,
     environments: Annotated[Path | None, environments_option("Folder of the environments.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as it is kept.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as it is stored.")] = False,
 ) -> None:
     """Print the evidence of a run: both sides' figures with their intervals, the verdict and its reasons.
 
@@ -66,7 +66,7 @@ def report(
 
 
 def print_report(found: Report, console: Console) -> None:
-    """Print a report as tables where there is room, as lines where there is not.
+    """Print a report as tables if there is room, else as lines.
 
     Args:
         found: The report.
@@ -104,7 +104,7 @@ def _lines(row: LevelRow) -> list[str]:
 
 
 def _usd_per_hour(found: Report, region: str) -> float | None:
-    """Return the price of one copy's share of its instance; None if nobody knows it."""
+    """Return the price of one copy's share of its instance; None if unknown."""
     from cdk_sglang.hardware import GpuInstance, price_usd_per_hour
 
     try:

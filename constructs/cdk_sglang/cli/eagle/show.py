@@ -1,4 +1,4 @@
-"""How a run is shown: a table of its steps where there is room, lines where there is not."""
+"""The output of a run: a table of its steps if there is room, else lines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cdk_sglang.optimization.progress import Progress, Step
 
 _WIDE_FROM: Final = 90
-"""Characters per line from which steps stand in a table."""
+"""Minimum characters per line for a table of steps."""
 _MINUTE, _HOUR = 60, 3600
 
 

@@ -1,4 +1,4 @@
-"""`cdk-sglang eagle start`: begin a run, after its ceilings were shown."""
+"""`cdk-sglang eagle start`: start a run, after its cost ceilings were shown."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def start(
 
 
 def ceiling_lines(place: Place) -> list[str]:
-    """Return what a run does at most, in dollars."""
+    """Return the maximum cost of a run, in dollars."""
     lines = []
     gate = (
         "an unknown ceiling; deploy again to see it"
@@ -62,7 +62,7 @@ def ceiling_lines(place: Place) -> list[str]:
         if place.training_usd_per_hour is not None:
             source = "named in the settings" if place.is_price_given else ASSUMED_PRICE
             lines.append(f"counted at {place.training_usd_per_hour:,.2f} $/h, {source}")
-    lines.append(f"measurement on two copies beside the endpoint's: {gate}, then it is stopped")
+    lines.append(f"measurement on two copies in addition to the endpoint's: {gate}, then it is stopped")
     lines.append(ASSUMED_JOB_PRICE)
     total = [one for one in (place.training_max_usd, place.gate_max_usd) if one is not None]
     if total and place.gate_max_usd is not None:
@@ -85,4 +85,4 @@ def _begin(pipeline: Pipeline, run: str) -> None:
                 stateMachineArn=place.state_machine, name=run, input=json.dumps({"run": run, "reason": "start"})
             )
         except pipeline.states.exceptions.StateMachineDoesNotExist:
-            fail(f"{place.state_machine} does not exist any more; deploy {place.environment} again", code=1)
+            fail(f"{place.state_machine} no longer exists; deploy {place.environment} again", code=1)

@@ -31,9 +31,9 @@ def status(
     component: Component = None,
     run: Annotated[str | None, typer.Option("--run", help="A run; the newest by default.")] = None,
     region: Region = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it again until the run has ended.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh until the run has ended.")] = False,
     every: Annotated[
-        float, typer.Option("--every", min=_LEAST_SECONDS, help="With --watch: seconds between two looks.")
+        float, typer.Option("--every", min=_LEAST_SECONDS, help="With --watch: seconds between two refreshes.")
     ] = 15.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --watch, one line each time.")] = False,
 ) -> None:
@@ -119,7 +119,7 @@ def _lines(
 
 
 def _again(read: Callable[[], Progress], last: Progress) -> Progress:
-    """Return a new look, or the last one if AWS throttles or is not reached for a moment, which was said on stderr."""
+    """Return a new report, or the last one if AWS throttles or is not reached for a moment, which is printed on stderr."""
     try:
         return read()
     except typer.Exit as left:

@@ -25,11 +25,11 @@ def stop(
     *,
     component: Component = None,
     run: Annotated[str | None, typer.Option("--run", help="The run; the one in progress by default.")] = None,
-    reason: Annotated[str, typer.Option("--reason", help="Why, kept with the run.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Reason, stored with the run.")] = "",
     region: Region = None,
     yes: Yes = False,
 ) -> None:
-    """Stop a run: what it made is cleaned up, what serves goes on serving, and what it has cost so far is said.
+    """Stop a run: what it made is cleaned up, what serves continues to serve, and its cost so far is printed.
 
     Exit code 1: no run is in progress, or AWS refuses.
     """
@@ -45,7 +45,7 @@ def stop(
     typer.echo(f"{found.run} is at {where}; about {found.spent_usd:,.2f} $ so far")
     if found.step == _PROMOTION:
         typer.echo(
-            "its version is being rolled out: CloudFormation takes the rollout back unless it is nearly over, and then the version serves"
+            "its version is being rolled out: CloudFormation rolls the update back unless it is nearly over, and then the version serves"
         )
     confirm(f"Stop {found.run}?", yes=yes, otherwise="The run goes on")
     _stop(pipeline, found, where=where, reason=reason)

@@ -1,4 +1,4 @@
-"""One parameter of the serving stack changes, and the component's guarded rollout does the rest: begun, and followed to its end."""
+"""One parameter of the serving stack changes, and the component's guarded rollout does the rest: start it, and follow it to its end."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check_at_rest(pipeline: Pipeline, stack: dict[str, Any]) -> None:
         )
     if status not in _AT_REST:
         fail(
-            f"stack {pipeline.place.stack} is {status}; bring it to rest first (cdk-sglang deploy, or CloudFormation's console)",
+            f"stack {pipeline.place.stack} is {status}; bring it to a stable state first (cdk-sglang deploy, or CloudFormation's console)",
             code=1,
         )
 
@@ -46,7 +46,7 @@ def set_version(pipeline: Pipeline, value: str, *, token: str) -> None:
     Args:
         pipeline: The pipeline.
         value: Value of the parameter.
-        token: Name of this request, by which its events are told from others.
+        token: Name of this request, which identifies its events.
     """
     place, stack = pipeline.place, pipeline.stack()
     check_at_rest(pipeline, stack)
@@ -89,13 +89,13 @@ def _follow(pipeline: Pipeline, value: str, *, token: str) -> None:
             if status in _TAKEN_BACK:
                 why = "; ".join(_reasons(pipeline, token)) or "CloudFormation gives no reason"
                 fail(
-                    f"the rollout was rolled back, and the previous version serves: {why}; mend the cause (logs of the new copies, alarms of the "
+                    f"the update was rolled back, and the previous version serves: {why}; fix the cause (logs of the new copies, alarms of the "
                     "rollout), and try again",
                     code=1,
                 )
             if not status.endswith("_IN_PROGRESS"):
                 fail(
-                    f"stack {place.stack} is {status} without the version: somebody else has updated it; look at its events",
+                    f"stack {place.stack} is {status} without the version: something else has updated it; check its events",
                     code=1,
                 )
             _sleep(POLL_SECONDS)

@@ -1,1 +1,1 @@
-"""`cdk-sglang import`: from an endpoint that runs, whatever made it, to an environment file that describes it."""
+"""`cdk-sglang import`: write an environment file that describes a running endpoint, whatever created it."""

@@ -1,4 +1,4 @@
-"""The instances of a running endpoint as an environment file says them."""
+"""The instances of a running endpoint as an environment file states them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _PROVISION_TIMEOUT_SECONDS: Final = 1800
 
 
 def instance_types(running: Running) -> list[str]:
-    """Return the names of the instance types of an endpoint, the most wanted first."""
+    """Return the names of the instance types of an endpoint, in order of preference."""
     pools = sorted(running.variant.get("InstancePools") or [], key=lambda pool: pool.get("Priority", 1))
     return [pool["InstanceType"] for pool in pools] or [running.variant.get("InstanceType", "")]
 
 
 def instances_of(running: Running) -> tuple[GpuInstance, ...]:
-    """Return the instance types of an endpoint, the most wanted first.
+    """Return the instance types of an endpoint, in order of preference.
 
     Raises:
-        ConfigurationError: One of them is none that this version knows.
+        ConfigurationError: This version does not know one of them.
     """
     return tuple(GpuInstance.named(name) for name in instance_types(running))
 
@@ -37,9 +37,9 @@ def imported_capacity(
 
     Args:
         running: The endpoint.
-        least_copies: Fewest copies of each component.
+        least_copies: Minimum number of copies of each component.
         where: Path of the endpoint in the file.
-        today: Day until which a training plan is taken to last where it cannot be read.
+        today: Assumed last day of a training plan that cannot be read.
         notes: What a reader must know.
     """
     variant, path = running.variant, f"{where}.capacity"
@@ -63,7 +63,7 @@ def imported_capacity(
 
 
 def _bounds(running: Running, *, path: str, notes: Notes) -> tuple[int, int]:
-    """Return fewest and most instances."""
+    """Return the minimum and maximum number of instances."""
     scaling = running.variant.get("ManagedInstanceScaling") or {}
     if scaling.get("Status") == "ENABLED":
         most = scaling.get("MaxInstanceCount") or running.variant.get("InitialInstanceCount", 1)
@@ -85,7 +85,7 @@ def _kind(running: Running, most: int, *, path: str, today: dt.date, notes: Note
     plan = running.plan or {}
     ends = plan.get("EndTime")
     until = ends.date() if isinstance(ends, dt.datetime) else today
-    notes.comment(path, "The plan must last to this day at the least; what happens before its end: on_expiry.")
+    notes.comment(path, "The plan must last at least until this day; what happens before its end: on_expiry.")
     reserved = {
         "training_plan": arn,
         "type": types[0],

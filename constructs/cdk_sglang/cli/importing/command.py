@@ -32,7 +32,8 @@ def import_endpoint(
     env: Annotated[
         str | None,
         env_option(
-            "Name of the environment to write; the one that the endpoint belongs to, else adopted.", is_new=True
+            "Name of the environment to write; by default the one that the endpoint belongs to, else adopted.",
+            is_new=True,
         ),
     ] = None,
     write: Annotated[
@@ -46,15 +47,15 @@ def import_endpoint(
         str | None, typer.Option("--profile", help="Profile of your AWS settings; that of AWS_PROFILE by default.")
     ] = None,
     sglang_version: Annotated[
-        str | None, typer.Option("--sglang-version", help="SGLang in an image of your own, such as 0.5.23.")
+        str | None, typer.Option("--sglang-version", help="SGLang version of your own image, such as 0.5.23.")
     ] = None,
-    cuda: Annotated[str | None, typer.Option("--cuda", help="CUDA of an image of your own, such as 13.0.")] = None,
+    cuda: Annotated[str | None, typer.Option("--cuda", help="CUDA version of your own image, such as 13.0.")] = None,
     environments: Annotated[Path, environments_option()] = ENVIRONMENTS,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the environment's file.")] = False,
 ) -> None:
-    """Write the environment that describes an endpoint which runs, whatever made it; read-only, with your AWS credentials.
+    """Write an environment that describes a running endpoint, whatever created it; read-only, with your AWS credentials.
 
-    What the file cannot say, and what our defaults would change, is printed. Exit code 1: the file is written, and a deployment of it is refused.
+    Prints what the file cannot express and what the defaults would change. Exit code 1: the file is written, but a deployment of it would be refused.
     """
     try:
         from cdk_sglang.cli.importing.reading import Reader, refuse_unsettled
@@ -124,7 +125,7 @@ def _text(running: Running, description: Description, notes: Notes) -> str:
 
 
 def _problems(text: str, name: str, environments: Path) -> Sequence[Problem]:
-    """Return why a deployment of the file would be refused, as the app itself says it."""
+    """Return why a deployment of the file would be refused, in the app's own words."""
     from cdk_sglang.cli.init.drafts import planned
 
     try:
@@ -161,7 +162,7 @@ def _report(
     if running.environment == name:
         typer.echo(f"{outcome}; it is of environment {name}: compare it with that one's own file", err=file is None)
         return
-    fix = "mend it, then: " if problems else ""
+    fix = "fix it, then: " if problems else ""
     named = name if file is None else shown_env(file.stem, file.parent)
     typer.echo(
         f"{outcome}; next: {fix}cdk-sglang plan --env {named}, cdk-sglang doctor --env {named}; docs/import.md says how to move callers",

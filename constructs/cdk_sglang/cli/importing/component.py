@@ -1,4 +1,4 @@
-"""A running component, or the model of a variant without components, as an environment file says it."""
+"""A running component, or the model of a variant without components, as an environment file states it."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class EndpointFacts:
 
     Attributes:
         running: The endpoint.
-        instances: Its instance types, the most wanted first.
+        instances: Its instance types, in order of preference.
         image: What its image was built for.
-        own: Models of the user's own.
+        own: The user's own models.
         today: Day from which schedules count.
         notes: What a reader must know.
     """
@@ -52,7 +52,7 @@ class EndpointFacts:
 
     @property
     def is_ours(self) -> bool:
-        """Whether this library made it."""
+        """Whether this library created it."""
         return self.running.environment is not None
 
 
@@ -90,7 +90,7 @@ def container_in(spec: Mapping[str, Any], running: Running) -> Container:
 
 
 def imported_component(one: RunningComponent, facts: EndpointFacts, *, where: str) -> dict[str, Any]:
-    """Return a component as a file says it, without its adapters.
+    """Return a component as a file states it, without its adapters.
 
     Args:
         one: The component.
@@ -173,7 +173,7 @@ def _model_and_server(
 
 
 def _by_type(one: RunningComponent, facts: EndpointFacts) -> dict[str, Mapping[str, Any]]:
-    """Return a specification for each instance type, the most wanted first."""
+    """Return a specification for each instance type, in order of preference."""
     specs = one.specifications
     named = {spec["InstanceType"]: spec for spec in specs if spec.get("InstanceType")}
     return {instance.name: named.get(instance.name, specs[0]) for instance in facts.instances}
@@ -186,7 +186,7 @@ def _gpus(spec: Mapping[str, Any]) -> int:
 def _sizes(
     by_type: Mapping[str, Mapping[str, Any]], facts: EndpointFacts, server: ImportedServer, *, where: str
 ) -> dict[str, int]:
-    """Return GPUs of a forward pass on the types where they differ, and say what else differs by type."""
+    """Return GPUs of a forward pass on the types where they differ, and note what else differs by type."""
     sizes: dict[str, int] = {}
     for name, spec in by_type.items():
         variables = definition_of(spec, facts.running).get("Environment") or {}
@@ -213,7 +213,7 @@ def _parts(
     model: ImportedModel,
     where: str,
 ) -> dict[str, Any]:
-    """Return what differs from what we would work out: host resources, start-up time-outs, placement."""
+    """Return what differs from what we would compute: host resources, start-up time-outs, placement."""
     content: dict[str, Any] = {}
     resources = _resources(by_type, facts, where=where)
     if resources:
@@ -269,7 +269,7 @@ def _resources(by_type: Mapping[str, Mapping[str, Any]], facts: EndpointFacts, *
 def _startup(
     parameters: Mapping[str, Any], facts: EndpointFacts, *, model: ImportedModel, where: str
 ) -> dict[str, int]:
-    """Return time-outs that are not those that we would work out from the weights."""
+    """Return time-outs that differ from those that we would compute from the weights."""
     from cdk_sglang.serving.component.startup import timeouts_for_weights
 
     usual = timeouts_for_weights(model.weights_bytes, facts.instances).model_dump()

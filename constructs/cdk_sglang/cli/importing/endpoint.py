@@ -1,4 +1,4 @@
-"""A running endpoint as an environment file says it."""
+"""A running endpoint as an environment file states it."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from cdk_sglang.models.facts import ModelFacts
 from cdk_sglang.spec.image_facts import SglangDlc
 
 DEFAULT_ENVIRONMENT: Final = "adopted"
-"""Name of the environment of an endpoint that something else made."""
+"""Name of the environment of an endpoint that this library did not create."""
 _OWN_TAGS: Final = ("aws:", "cdk-sglang:")
 _DEFAULT_IMAGE: Final = {"dlc": SglangDlc.V0_5_17_UBUNTU.value}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """A running endpoint as a file says it.
+    """A running endpoint as a file states it.
 
     Attributes:
         content: What the file says.
@@ -58,18 +58,18 @@ def describe(
     today: dt.date,
     notes: Notes,
 ) -> Description:
-    """Return a running endpoint as a file says it.
+    """Return a running endpoint as a file states it.
 
     Args:
         running: The endpoint.
         env: Name of the environment.
-        own: Models of the user's own.
-        versions: SGLang's release and CUDA of the image, where the user says them.
+        own: The user's own models.
+        versions: SGLang's release and CUDA of the image, if the user gives them.
         today: Day from which schedules count.
         notes: What a reader must know.
 
     Raises:
-        typer.Exit: It is of a form, or has an engine, that no environment has; the reason is printed.
+        typer.Exit: It has a form or an engine that no environment supports; the reason is printed.
     """
     refuse_other_forms(running)
     bases = [one for one in running.components if one.base is None and _stays(one, notes)]
@@ -171,7 +171,7 @@ def _adapter(adapter: RunningComponent, running: Running) -> dict[str, Any]:
 
 
 def _least(component: Mapping[str, Any]) -> int:
-    """Return the fewest copies at any hour."""
+    """Return the minimum number of copies at any hour."""
     scaling = component.get("scaling") or {}
     own = int(scaling.get("min_copies", component.get("copies", 1)))
     return min(own, *(int(window.get("min_copies", own)) for window in scaling.get("schedules", {}).values()), own)

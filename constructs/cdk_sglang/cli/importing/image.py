@@ -1,4 +1,4 @@
-"""The container of a running model: whose it is, which engine it has, and what an environment file calls it."""
+"""The container of a running model: its owner, its engine, and its name in an environment file."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Container:
 
     Attributes:
         image: URI that was asked for.
-        resolved: URI with digest that runs; the same as `image` where nobody says.
+        resolved: URI with digest that runs; the same as `image` if unknown.
         environment: Its variables.
     """
 
@@ -69,7 +69,7 @@ class Container:
 
 @dataclass(frozen=True, kw_only=True)
 class ImportedImage:
-    """An image as a file says it.
+    """An image as a file states it.
 
     Attributes:
         content: The key `image`.
@@ -81,7 +81,7 @@ class ImportedImage:
 
 
 def other_engine(container: Container) -> str | None:
-    """Return the engine of a container that is none of SGLang's; None where it is, or may be.
+    """Return the engine of a container that does not run SGLang; None if it does, or may.
 
     Args:
         container: The container.
@@ -112,14 +112,14 @@ def imported_image(
     versions: tuple[str | None, str | None],
     notes: Notes,
 ) -> ImportedImage:
-    """Return an image as a file says it.
+    """Return an image as a file states it.
 
     Args:
         container: The container.
         region: Region of the endpoint.
         account: Account of the endpoint.
         parameters: Values of the environment's foundation, if it has one.
-        versions: SGLang's release and the CUDA toolkit, where the user says them.
+        versions: SGLang's release and the CUDA toolkit, if the user gives them.
         notes: What a reader must know.
     """
     match = _URI.fullmatch(container.image)
@@ -143,7 +143,7 @@ def _dlc(match: re.Match[str], container: Container, *, notes: Notes) -> Importe
         has = f"digest {digest[:19]}… of {'an unknown tag' if tag is None else f'tag {tag}, unknown to this version'}"
         notes.comment(
             "image",
-            "The digest is exact; the tag beside it is the nearest known one, whose release SGLang's options are checked for.",
+            "The digest is exact; the tag next to it is the nearest known one, whose release SGLang's options are checked for.",
         )
         notes.changed("image.dlc", has, f"the same digest, checked as {content['dlc']}")
     elif known is None:

@@ -1,4 +1,4 @@
-"""What the description of an endpoint cannot say, or says only nearly."""
+"""What the description of an endpoint cannot express, or states only approximately."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 
 class Kind(enum.StrEnum):
-    """What a difference comes from."""
+    """Causes of a difference."""
 
     LOST = "not in the file"
     CHANGED = "our default"
@@ -17,12 +17,12 @@ class Kind(enum.StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """One thing that a deployment of the file would make otherwise.
+    """One thing that a deployment of the file would make different.
 
     Attributes:
-        kind: What it comes from.
+        kind: Its cause.
         field: Where, as the file or AWS calls it.
-        has: What runs has.
+        has: What the running endpoint has.
         makes: What a deployment of the file would make.
     """
 
@@ -46,27 +46,27 @@ class Notes:
     _comments: dict[str, list[str]] = field(default_factory=dict)
 
     def lost(self, where: str, has: object, makes: str) -> None:
-        """Say that the file has no word for something.
+        """Note that the file cannot express something.
 
         Args:
             where: Field.
-            has: What runs has.
-            makes: What a deployment would make in its place.
+            has: What the running endpoint has.
+            makes: What a deployment would create instead.
         """
         self._add(Kind.LOST, where, has, makes)
 
     def changed(self, where: str, has: object, makes: str) -> None:
-        """Say that a default of ours would change something.
+        """Note that one of our defaults would change something.
 
         Args:
             where: Field.
-            has: What runs has.
-            makes: What a deployment would make in its place.
+            has: What the running endpoint has.
+            makes: What a deployment would create instead.
         """
         self._add(Kind.CHANGED, where, has, makes)
 
     def unread(self, where: str, why: str, makes: str) -> None:
-        """Say that something could not be found out.
+        """Note that something could not be determined.
 
         Args:
             where: Field.

@@ -1,4 +1,4 @@
-"""What AWS says of a running endpoint: read with the user's credentials, never changed."""
+"""What AWS reports about a running endpoint: read with the user's credentials, never changed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cdk_sglang.cli.importing.running import (
 from cdk_sglang.errors import ConfigurationError, Problem
 
 _AT_ONCE: Final = 8
-"""Descriptions under way at a time, as of `cdk-sglang status`."""
+"""Concurrent descriptions, as in `cdk-sglang status`."""
 _NAMES_READ: Final = 500
 """Endpoints whose names are compared with one that does not exist."""
 _SCALING_DIMENSIONS: Final = {
@@ -52,7 +52,7 @@ class Reader:
         """Return the description of an endpoint.
 
         Raises:
-            ConfigurationError: There is none of this name.
+            ConfigurationError: There is no endpoint of this name.
             typer.Exit: It cannot be read; the reason is printed.
         """
         with failures_of("sagemaker:DescribeEndpoint"):
@@ -67,10 +67,10 @@ class Reader:
         return described
 
     def whole(self, endpoint: Mapping[str, Any]) -> Running:
-        """Return all there is to know of an endpoint.
+        """Return everything that AWS knows about an endpoint.
 
         Raises:
-            typer.Exit: What cannot be done without cannot be read; the reason is printed.
+            typer.Exit: Something indispensable cannot be read; the reason is printed.
         """
         name = endpoint["EndpointName"]
         with failures_of("sagemaker:DescribeEndpointConfig"):
@@ -99,7 +99,7 @@ class Reader:
             plan=self._plan(variant),
         )
 
-    # --- what cannot be done without ------------------------------------------------------------------------------
+    # --- what is indispensable ---------------------------------------------------------------------------------------
 
     def _component_names(self, endpoint: str) -> list[str]:
         with failures_of("sagemaker:ListInferenceComponents"):
@@ -251,7 +251,7 @@ class Reader:
 
 
 def refuse_unsettled(endpoint: Mapping[str, Any], notes: Notes) -> None:
-    """End the command where the state of an endpoint says that it does not serve with what it is described with, or warn.
+    """End the command, or warn, if the state of an endpoint means that it does not serve what its description states.
 
     Args:
         endpoint: Its description.

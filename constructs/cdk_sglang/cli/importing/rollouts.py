@@ -1,4 +1,4 @@
-"""How the last update was rolled out, and the alarms that would have rolled it back, as an environment file says them."""
+"""How the last update was rolled out, and the alarms that would have rolled it back, as an environment file states them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Alarms = Mapping[str, Mapping[str, Any]]
 def imported_endpoint_rollout(
     described: Mapping[str, Any], alarms: Alarms, *, where: str, notes: Notes
 ) -> dict[str, Any]:
-    """Return the key `rollout` of an endpoint; empty for none.
+    """Return the key `rollout` of an endpoint; empty if there is none.
 
     Args:
         described: Description of the endpoint.
@@ -74,7 +74,7 @@ def imported_endpoint_rollout(
 def imported_component_rollout(
     described: Mapping[str, Any], alarms: Alarms, *, where: str, may_be_zero: bool, notes: Notes
 ) -> dict[str, Any]:
-    """Return the key `rollout` of a component; empty for none.
+    """Return the key `rollout` of a component; empty if there is none.
 
     Args:
         described: Description of the component.
@@ -136,7 +136,7 @@ def _with_alarms(
 
 
 def _rule(alarm: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return an alarm as a rule; None where it watches something else, or otherwise."""
+    """Return an alarm as a rule; None if it watches something else, or in another way."""
     rule = _RULES.get(alarm.get("MetricName", ""))
     statistic = alarm.get("Statistic") or alarm.get("ExtendedStatistic")
     usual = "p99" if alarm.get("MetricName") == "ModelLatency" else "Sum"

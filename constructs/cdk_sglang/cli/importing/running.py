@@ -12,7 +12,7 @@ ENVIRONMENT_TAG: Final = "cdk-sglang:environment"
 
 @dataclass(frozen=True, kw_only=True)
 class Scaling:
-    """What Application Auto Scaling has of a component or variant.
+    """What Application Auto Scaling stores for a component or variant.
 
     Attributes:
         target: The scalable target; None without one.
@@ -65,10 +65,10 @@ class Running:
         tags: Its tags.
         components: Its components and adapters; none where the variant itself has the model.
         models: Descriptions of models by name.
-        alarms: Alarms by name, those of rollouts and of scaling.
+        alarms: Alarms by name, those of rollouts and those of scaling.
         scaling: What scales the variant of an endpoint without components.
         parameters: Values that the foundation of an environment of this library publishes, by name.
-        plan: Training plan that it runs on; None for none, or where it could not be read.
+        plan: Training plan that it runs on; None if there is none or it could not be read.
     """
 
     endpoint: Mapping[str, Any]
@@ -104,7 +104,7 @@ class Running:
 
     @property
     def environment(self) -> str | None:
-        """Environment of this library that it belongs to; None if something else made it."""
+        """Environment of this library that it belongs to; None if something else created it."""
         return self.tags.get(ENVIRONMENT_TAG)
 
 

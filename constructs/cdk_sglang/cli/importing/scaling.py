@@ -1,4 +1,4 @@
-"""What scales a running component or variant, as an environment file says it."""
+"""What scales a running component or variant, as an environment file states it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def imported_scaling(
     """Return the key `scaling` of a component; empty where nothing scales it.
 
     Args:
-        scaling: What Application Auto Scaling has of it.
+        scaling: What Application Auto Scaling stores for it.
         alarms: Alarms by name.
         where: Path of the component in the file.
         component_name: Its name in SageMaker.
@@ -87,7 +87,7 @@ def _tracked(scaling: Scaling, *, path: str, component_name: str, notes: Notes) 
     for name, member in (("scale_out", "ScaleOutCooldown"), ("scale_in", "ScaleInCooldown")):
         content[f"{name}_cooldown_seconds"] = config.get(member, _AWS_COOLDOWN_SECONDS)
     if config.get("DisableScaleIn"):
-        notes.lost(path, "scaling in is switched off", "copies also go")
+        notes.lost(path, "scaling in is switched off", "copies are also removed")
     return content
 
 
@@ -106,7 +106,7 @@ def _target(config: Mapping[str, Any], *, path: str, component_name: str, notes:
     custom = config.get("CustomizedMetricSpecification") or {}
     metric = _formula(custom, value, component_name=component_name)
     if metric is None:
-        notes.lost(path, predefined or "a metric that no formula says", "requests in flight, as planned")
+        notes.lost(path, predefined or "a metric that no formula expresses", "requests in flight, as planned")
         return {}
     return {"metric": metric}
 
@@ -138,7 +138,7 @@ def _formula(custom: Mapping[str, Any], target: float, *, component_name: str) -
 
 
 def _waking(scaling: Scaling, alarms: Alarms, *, path: str, own: Bounds, notes: Notes) -> dict[str, Any]:
-    """Return how soon a component at zero is woken, and say which policies in steps are something else."""
+    """Return how soon a component at zero is woken, and note which step policies are something else."""
     content: dict[str, Any] = {}
     woken = False
     for policy in scaling.policies:

@@ -24,9 +24,9 @@ class Schedules:
 
     Attributes:
         own: Bounds outside of the windows.
-        windows: Windows by name, as a file says them.
+        windows: Windows by name, as a file states them.
         time_zone: Time zone of all of them.
-        refused: What none of it says: an action's name and why.
+        refused: Actions that cannot be expressed: the name and the reason.
     """
 
     own: Bounds
@@ -99,7 +99,7 @@ def _read(action: Mapping[str, Any]) -> _Change | str:
 
 
 def _days(text: str) -> list[int] | None:
-    """Return the days of a cron expression, 0 for Monday; None for what is no list of days."""
+    """Return the days of a cron expression, 0 for Monday; None if it is not a list of days."""
     found: set[int] = set()
     for part in text.upper().split(","):
         if part in _ANY:
@@ -145,7 +145,7 @@ def _spans(changes: Iterable[_Change], now: Bounds) -> list[tuple[int, int, Boun
 
 
 def _own(spans: Sequence[tuple[int, int, Bounds]], now: Bounds) -> Bounds:
-    """Return the bounds outside of windows: those that hold for most of the week."""
+    """Return the bounds outside of windows: those that apply for most of the week."""
     if not spans:
         return now
     minutes: dict[Bounds, int] = {}
@@ -186,7 +186,7 @@ def _within_days(start: int, end: int) -> Iterable[tuple[int, int]]:
 
 
 def _once_windows(changes: Sequence[_Change], own: Bounds) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """Return single stretches of time, and the actions that none of them says."""
+    """Return single stretches of time, and the actions that none of them expresses."""
     windows: dict[str, dict[str, Any]] = {}
     held: list[tuple[_Change, Bounds]] = []
     bounds = own

@@ -1,4 +1,4 @@
-"""The container's variables as an environment file says them: SGLang's options as `server`, the others as `environment`."""
+"""The container's variables as an environment file states them: SGLang's options as `server`, the others as `environment`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from cdk_sglang.spec.image_facts import ImageFacts
 _SHOWN_MAX: Final = 40
 _OF_THE_MODEL: Final = frozenset({*MODEL_PATH_VARIABLES, f"{PREFIX}REVISION"})
 _WE_SET: Final = frozenset({f"{PREFIX}HOST", f"{PREFIX}PORT"})
-"""Variables whose usual values the entry scripts give anyway."""
+"""Variables whose usual values the entry scripts set anyway."""
 _DRAFT_PATH: Final = f"{PREFIX}SPECULATIVE_DRAFT_MODEL_PATH"
 _METRICS: Final = "enable_metrics"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportedServer:
-    """Variables as a file says them.
+    """Variables as a file states them.
 
     Attributes:
         server: The key `server`.
@@ -39,13 +39,13 @@ class ImportedServer:
 def imported_server(
     variables: Mapping[str, str], *, where: str, image: ImageFacts, is_ours: bool, notes: Notes
 ) -> ImportedServer:
-    """Return variables as a file says them.
+    """Return variables as a file states them.
 
     Args:
         variables: The container's environment.
         where: Path of the component in the file.
         image: Image of the endpoint.
-        is_ours: Whether this library made the endpoint: then nothing is left to our defaults.
+        is_ours: Whether this library created the endpoint: then nothing is left to our defaults.
         notes: What a reader must know.
     """
     known = {name: value for name, value in variables.items() if name not in _OF_THE_MODEL}

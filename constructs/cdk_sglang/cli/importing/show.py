@@ -1,4 +1,4 @@
-"""What a deployment of the file would make otherwise, for a person at any width."""
+"""What a deployment of the file would make different, as text of any width."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from rich.text import Text
 from cdk_sglang.cli.importing.notes import Difference, Kind
 
 _WIDE_FROM: Final = 120
-"""Characters per line from which differences stand in a table."""
+"""Minimum characters per line for a table of differences."""
 _TITLES: Final = {
-    Kind.LOST: "cannot be said in the file",
+    Kind.LOST: "cannot be expressed in the file",
     Kind.CHANGED: "our defaults would change",
     Kind.UNREAD: "could not be read",
 }
@@ -28,7 +28,7 @@ _PLACE: Final = re.compile(r"^endpoints\.[^.]+\.(components\.)?")
 
 
 def print_differences(differences: Sequence[Difference], names: Mapping[str, str], console: Console) -> None:
-    """Print what a deployment of the file would make otherwise.
+    """Print what a deployment of the file would make different.
 
     Args:
         differences: The differences.
@@ -72,5 +72,5 @@ def _line(text: str, console: Console) -> None:
 
 
 def _plain(text: str) -> str:
-    """Without characters that move a terminal's cursor: some of it is what others named."""
+    """Remove characters that move a terminal's cursor: some names come from others."""
     return "".join(sign if sign.isprintable() else " " for sign in text)

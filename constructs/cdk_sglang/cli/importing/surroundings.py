@@ -1,4 +1,4 @@
-"""What of a running endpoint is around its components: network, routing, metrics, rollout; and what no file can say."""
+"""What surrounds the components of a running endpoint: network, routing, metrics, rollout; and what no file can express."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def imported_network(running: Running, specs: Sequence[Mapping[str, Any]], *, no
 
 
 def imported_parts(running: Running, specs: Sequence[Mapping[str, Any]], *, where: str, notes: Notes) -> dict[str, Any]:
-    """Return the keys of an endpoint besides capacity and components.
+    """Return the keys of an endpoint other than capacity and components.
 
     Args:
         running: The endpoint.
@@ -80,12 +80,12 @@ def imported_parts(running: Running, specs: Sequence[Mapping[str, Any]], *, wher
 
 
 def tell_of_the_rest(running: Running, facts: EndpointFacts, *, notes: Notes) -> None:
-    """Say what no key of the file stands for.
+    """Note what no key of the file can express.
 
     Args:
         running: The endpoint.
         facts: What components know of it.
-        notes: Where it is said.
+        notes: Where it is noted.
     """
     variant, config = running.variant, running.config
     if not facts.is_ours:

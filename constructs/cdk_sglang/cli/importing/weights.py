@@ -1,4 +1,4 @@
-"""The model of a running container: its files in S3, or the hub that it downloads from, as an environment file says them."""
+"""The model of a running container: its files in S3, or the hub that it downloads from, as an environment file states them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NAMELESS: Final = "model"
 
 @dataclass(frozen=True, kw_only=True)
 class ImportedModel:
-    """A model as a file says it.
+    """A model as a file states it.
 
     Attributes:
         content: The key `model`.
@@ -43,7 +43,7 @@ class ImportedModel:
 
     @property
     def weights_bytes(self) -> float | None:
-        """Size of the weights in bytes, in whole MiB as an app takes it; None if unknown."""
+        """Size of the weights in bytes, in whole MiB as an app expects; None if unknown."""
         if self.facts is None:
             return None
         mib = max(1, round(self.facts.weights_gib * 1024))
@@ -58,13 +58,13 @@ def imported_model(
     own: Sequence[ModelFacts],
     notes: Notes,
 ) -> ImportedModel:
-    """Return a model as a file says it.
+    """Return a model as a file states it.
 
     Args:
         container: Definition of the container: environment and data of the model.
         where: Path of the component in the file.
         parameters: Values of the environment's foundation, if it has one.
-        own: Models of the user's own.
+        own: The user's own models.
         notes: What a reader must know.
     """
     environment, path = container.get("Environment") or {}, f"{where}.model"
@@ -140,12 +140,12 @@ def _tell_of_a_draft(version: str, *, path: str, notes: Notes) -> None:
     makes = "the same files and options for good, and no pipeline; write back model and speculative of the environment's file"
     notes.lost(path, f"version {version} of a draft, which its pipeline promoted", makes)
     notes.comment(
-        path, "A copy of the model with the draft beside it. Where the model alone is, and which it is, no API says."
+        path, "A copy of the model with the draft next to it. No API says where the model alone is, or which one it is."
     )
 
 
 def _ids_in(prefix: str) -> list[str]:
-    """Return what may be ids of models in a prefix: its last two folders, and its last one."""
+    """Return possible model ids in a prefix: its last two folders, and its last one."""
     names = [name for name in prefix.split("/") if name]
     return ["/".join(names[-2:]), *names[-1:]]
 

@@ -1,4 +1,4 @@
-"""An environment file's text: mappings in one line where they fit, and comments above what they are about."""
+"""An environment file's text: mappings in one line where they fit, and comments above the keys that they describe."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def environment_text(content: Mapping[str, Any], comments: Mapping[str, list[str
     """Return the file.
 
     Args:
-        content: What it says.
-        comments: Comments by the path of the key that they stand above.
+        content: Its content.
+        comments: Comments by the path of the key below them.
         head: Comments at its top.
     """
     lines = ["# yaml-language-server: $schema=schema.json", *_commented(head, ""), *_mapping(content, comments, "", "")]

@@ -1,1 +1,1 @@
-"""`cdk-sglang init`: from what a person knows of the callers to an environment file that can be deployed."""
+"""`cdk-sglang init`: turn what a person knows about the callers into an environment file that can be deployed."""

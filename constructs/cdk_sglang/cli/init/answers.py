@@ -1,4 +1,4 @@
-"""What a person knows of model and callers: asked at a terminal, given as options."""
+"""What a person knows about model and callers: asked for at a terminal, or given as options."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import typer
 from cdk_sglang.spec.load import EXPECTED_INPUT_TOKENS, EXPECTED_OUTPUT_TOKENS
 
 SECONDS_PER_USER: Final = 60.0
-"""A user at work is taken to ask once a minute; who knows better gives the requests per second."""
+"""Assumed requests of an active user: one a minute; if you know better, give the requests per second."""
 _CONTEXT_FACTOR: Final = 4
-"""The longest request is taken to be so many times the mean one."""
+"""The longest request is assumed to be this many times the mean one."""
 _CONTEXT_STEP: Final = 1024
 DEFAULT_REGION: Final = "us-east-1"
 _ALL_HOURS: Final = "-"
@@ -33,14 +33,14 @@ class Answers:
         env: Name of the environment.
         model: Id of the model.
         requests_per_second: Requests that arrive per second in the busiest hour.
-        users: Users at work in the busiest hour, instead of the requests.
+        users: Active users in the busiest hour, instead of the requests.
         input_tokens: Mean tokens of a prompt.
         output_tokens: Mean tokens of an answer.
         context_length: Tokens of the longest request, answer included.
         ttft_ms: Longest mean time to the first token.
         tpot_ms: Longest mean time per further token.
         budget: US dollars that the busiest hour may cost.
-        to_zero: Whether the last copy may go when nobody asks.
+        to_zero: Whether the last copy may be removed when there are no requests.
         hours: Hours with callers, "HH:MM-HH:MM"; copies go to zero in the others.
         days: Days with these hours.
         time_zone: Time zone of the hours.
@@ -48,11 +48,11 @@ class Answers:
         revision: Commit of the model on Hugging Face that the first deployment copies; None for files that the user uploads.
         token_secret: Secret with a token for that copy.
         instance: The only instance type to propose.
-        pool: Whether further instance types stand in where the first has no capacity.
+        pool: Whether further instance types are used when the first has no capacity.
         training_plan: ARN of a training plan whose instances are used.
         count: Instances of the plan.
         until: Day that the plan must last to, "2027-03-01".
-        adapters: LoRA adapters that callers choose among; None for none.
+        adapters: LoRA adapters that callers choose among; None if there are none.
         adapter_rank: Largest rank of an adapter.
     """
 
@@ -107,7 +107,7 @@ class Answers:
 
     @property
     def adapter_slots(self) -> int:
-        """Adapters in one running batch, the model alone counted as one; 0 without adapters."""
+        """Adapters in one running batch, the base model counted as one; 0 without adapters."""
         return 0 if self.adapters is None else min(self.adapters + 1, _SLOTS)
 
     @property
@@ -124,17 +124,17 @@ class Answers:
 
 
 def ask_for_rest(answers: Answers) -> None:
-    """Ask at the terminal for what no option says; an empty answer takes what is in brackets."""
+    """Ask at the terminal for what no option says; an empty answer takes the value in brackets."""
     if answers.model is None:
         answers.model = _ask("Model, by its Hugging Face id", "Qwen/Qwen3-8B", str)
     if answers.env is None:
         answers.env = _ask("Name of the environment", "dev2", str)
     if answers.requests_per_second is None and answers.users is None:
-        answers.users = _ask("Users at work in the busiest hour (each asks once a minute)", 60, int)
+        answers.users = _ask("Active users in the busiest hour (each sends one request a minute)", 60, int)
     if answers.input_tokens is None:
-        answers.input_tokens = _ask("Tokens of a mean prompt", EXPECTED_INPUT_TOKENS, int)
+        answers.input_tokens = _ask("Mean tokens of a prompt", EXPECTED_INPUT_TOKENS, int)
     if answers.output_tokens is None:
-        answers.output_tokens = _ask("Tokens of a mean answer", EXPECTED_OUTPUT_TOKENS, int)
+        answers.output_tokens = _ask("Mean tokens of an answer", EXPECTED_OUTPUT_TOKENS, int)
     if answers.ttft_ms is None:
         answers.ttft_ms = _ask("Milliseconds to the first token, at most; 0 for any", 0, int) or None
     if answers.tpot_ms is None:
@@ -149,7 +149,7 @@ def ask_for_rest(answers: Answers) -> None:
             answers.hours, answers.time_zone = hours, _ask("Time zone of the hours", answers.time_zone, str)
     if answers.to_zero is None and answers.hours is None:
         answers.to_zero = typer.confirm(
-            "May the last copy go when nobody asks (the next caller waits minutes)?", default=False, err=True
+            "Remove the last copy when there are no requests (the next caller waits minutes)?", default=False, err=True
         )
 
 

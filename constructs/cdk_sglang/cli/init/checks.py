@@ -60,7 +60,9 @@ def check(answers: Answers) -> None:
             )
         )
     if answers.hours is not None and not _HOURS.fullmatch(answers.hours):
-        problems.append(Problem("--hours", f"{answers.hours!r} is no stretch of a day; use for example 07:30-19:00"))
+        problems.append(
+            Problem("--hours", f"{answers.hours!r} is not a period of the day; use for example 07:30-19:00")
+        )
     if answers.hours is not None and answers.to_zero is False:
         problems.append(
             Problem("--hours", "copies go to zero outside the hours, which --no-to-zero forbids; leave one out")
@@ -76,7 +78,7 @@ def _day_problems(answers: Answers) -> list[Problem]:
     try:
         assert answers.day_list
     except ValueError:
-        return [Problem("--days", f"{answers.days!r} are no days; use for example mon-fri, or sat")]
+        return [Problem("--days", f"{answers.days!r} is not a list of days; use for example mon-fri, or sat")]
     return []
 
 

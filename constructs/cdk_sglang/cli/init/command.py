@@ -1,4 +1,4 @@
-"""`cdk-sglang init`: three ways to serve a wish, and the environment file of one of them."""
+"""`cdk-sglang init`: three fleets that meet the requirements, and the environment file of one of them."""
 
 from __future__ import annotations
 
@@ -26,21 +26,24 @@ from cdk_sglang.planning.wish import Wish
 
 _COLUMNS: Final = ("instances", "a copy takes", "copies", "$/hour", "TTFT ms", "TPOT ms", "up to")
 _TABLE_WIDTH: Final = 120
-"""Characters that the table takes; a narrower terminal gets lines."""
+"""Width of the table in characters; a narrower terminal gets lines."""
 
 
 def init(
     env: Annotated[str | None, env_option("Name of the environment to write.", is_new=True)] = None,
     model: Annotated[str | None, typer.Option("--model", help="Model, by its id, for example Qwen/Qwen3-8B.")] = None,
     config: Annotated[
-        Path | None, typer.Option("--config", help="config.json of a model outside the catalogue, which is saved.")
+        Path | None, typer.Option("--config", help="config.json of a model outside the catalogue; it is saved.")
     ] = None,
     fetch: Annotated[
-        bool | None, typer.Option("--fetch/--no-fetch", help="Read the config.json of such a model from Hugging Face.")
+        bool | None,
+        typer.Option(
+            "--fetch/--no-fetch", help="Read the config.json of a model outside the catalogue from Hugging Face."
+        ),
     ] = None,
     hub: Annotated[str, typer.Option("--hub", envvar="HF_ENDPOINT", help="Address of Hugging Face.")] = HUB,
     users: Annotated[
-        int | None, typer.Option("--users", help="Users at work in the busiest hour; each asks once a minute.")
+        int | None, typer.Option("--users", help="Active users in the busiest hour; each sends one request a minute.")
     ] = None,
     requests_per_second: Annotated[
         float | None, typer.Option("--requests-per-second", help="Requests in the busiest hour, instead of --users.")
@@ -58,46 +61,51 @@ def init(
         ),
     ] = None,
     ttft_ms: Annotated[
-        float | None, typer.Option("--ttft-ms", help="Mean milliseconds to the first token, at most.")
+        float | None, typer.Option("--ttft-ms", help="Maximum mean time to the first token, in milliseconds.")
     ] = None,
     tpot_ms: Annotated[
-        float | None, typer.Option("--tpot-ms", help="Mean milliseconds per further token, at most.")
+        float | None, typer.Option("--tpot-ms", help="Maximum mean time per further token, in milliseconds.")
     ] = None,
     budget: Annotated[
-        float | None, typer.Option("--budget", help="Dollars that the busiest hour may cost, at most.")
+        float | None, typer.Option("--budget", help="Maximum cost of the busiest hour, in dollars.")
     ] = None,
     to_zero: Annotated[
-        bool | None, typer.Option("--to-zero/--no-to-zero", help="The last copy goes when nobody asks.")
+        bool | None, typer.Option("--to-zero/--no-to-zero", help="Remove the last copy when there are no requests.")
     ] = None,
     hours: Annotated[
-        str | None, typer.Option("--hours", help="Hours with callers, for example 07:30-19:00; to zero outside.")
+        str | None, typer.Option("--hours", help="Hours with callers, for example 07:30-19:00; zero copies outside.")
     ] = None,
-    days: Annotated[str | None, typer.Option("--days", help="Days of the hours; mon-fri by default.")] = None,
+    days: Annotated[
+        str | None, typer.Option("--days", help="Days on which the hours apply; mon-fri by default.")
+    ] = None,
     time_zone: Annotated[str, typer.Option("--time-zone", help="IANA time zone of the hours.")] = "UTC",
     revision: Annotated[
         str | None,
-        typer.Option("--revision", help="Commit on Hugging Face that the first deployment copies; you upload without."),
+        typer.Option(
+            "--revision",
+            help="Commit on Hugging Face that the first deployment copies; without it, you upload the files.",
+        ),
     ] = None,
     token_secret: Annotated[
         str | None, typer.Option("--token-secret", help="Secret with a Hugging Face token, for that copy.")
     ] = None,
     adapters: Annotated[int | None, typer.Option("--adapters", help="LoRA adapters that callers choose among.")] = None,
     adapter_rank: Annotated[
-        int | None, typer.Option("--adapter-rank", help="Their largest rank; 16 by default.")
+        int | None, typer.Option("--adapter-rank", help="Largest rank of an adapter; 16 by default.")
     ] = None,
     instance: Annotated[
         str | None, typer.Option("--instance", help="The only instance type to propose, such as ml.p5en.48xlarge.")
     ] = None,
     pool: Annotated[
-        bool, typer.Option("--pool", help="Further instance types stand in where the first has no capacity.")
+        bool, typer.Option("--pool", help="Use further instance types when the first has no capacity.")
     ] = False,
     training_plan: Annotated[
         str | None,
         typer.Option("--training-plan", help="ARN of reserved capacity; with --instance, --count and --until."),
     ] = None,
-    count: Annotated[int | None, typer.Option("--count", help="Instances of the training plan.")] = None,
+    count: Annotated[int | None, typer.Option("--count", help="Number of instances of the training plan.")] = None,
     until: Annotated[
-        str | None, typer.Option("--until", help="Day that the training plan must last to, such as 2027-03-01.")
+        str | None, typer.Option("--until", help="Day until which the training plan must last, such as 2027-03-01.")
     ] = None,
     region: Annotated[str | None, typer.Option("--region", help="Region of the fleet; us-east-1 by default.")] = None,
     endpoint: Annotated[str, typer.Option("--endpoint", help="Name of the endpoint.")] = "chat",
@@ -110,7 +118,7 @@ def init(
 ) -> None:
     """Write an environment from what you know of model and callers: three proposals by price, planned as `plan` plans them.
 
-    At a terminal, what is not given is asked.
+    At a terminal, it asks for what is not given.
     """
     answers = Answers(
         env=env,
@@ -168,7 +176,7 @@ def init(
 
 
 def has_terminal() -> bool:
-    """Return whether there is somebody to ask."""
+    """Return whether there is a terminal to ask at."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 

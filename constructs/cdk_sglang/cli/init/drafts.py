@@ -1,4 +1,4 @@
-"""Environments of a wish: proposals, each with its file, of which those remain that may be deployed."""
+"""Environments for a set of requirements: proposals with their files, reduced to those that may be deployed."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Draft:
     Args:
         proposal: The proposal.
         text: Its environment file.
-        warnings: What the plan warns of.
-        stand_ins: Instance types that are taken where that of the proposal has no capacity.
+        warnings: Warnings of the plan.
+        stand_ins: Instance types that are used when that of the proposal has no capacity.
     """
 
     proposal: Proposal
@@ -46,12 +46,12 @@ class Draft:
 
 
 def wish_of(answers: Answers, *, region: str, folder: Path) -> Wish:
-    """Return what is wished, from answers that have been checked.
+    """Return the requirements, from answers that have been checked.
 
     Args:
         answers: The answers.
         region: Region of the fleet.
-        folder: Folder of the environments, beside which the user's models and prices are.
+        folder: Folder of the environments, next to which the user's models and prices are.
 
     Raises:
         ConfigurationError: The model or instance type is unknown, the model's longest request shorter than the one asked for, or
@@ -100,7 +100,7 @@ def wish_of(answers: Answers, *, region: str, folder: Path) -> Wish:
 
 
 def _region_problems(answers: Answers, region: str) -> Iterator[Problem]:
-    """Return what speaks against the Region: it is not the training plan's, or has no instance pools."""
+    """Return the problems of the Region: it is not the training plan's, or has no instance pools."""
     if answers.training_plan is not None:
         there = answers.training_plan.split(":")[3:4]
         if there and there != [region]:
@@ -131,7 +131,7 @@ def drafts_of(wish: Wish, answers: Answers, *, name: str, endpoint: str, folder:
         folder: Folder of the environments.
 
     Raises:
-        ConfigurationError: There is none; the problem says what is nearest.
+        ConfigurationError: There is none; the problem names the nearest one.
     """
     proposals = propose(wish)
     if proposals.problem is not None:
@@ -156,7 +156,7 @@ def drafts_of(wish: Wish, answers: Answers, *, name: str, endpoint: str, folder:
 
 
 def _with_pool(draft: Draft, wish: Wish, answers: Answers, *, name: str, endpoint: str, folder: Path) -> Draft:
-    """Return a draft with those instance types beside its own that the plan accepts, or with a warning that there is none."""
+    """Return a draft with the additional instance types that the plan accepts, or with a warning that there is none."""
     proposal, best = draft.proposal, draft
     for candidate in stand_ins(wish, proposal):
         types = (*best.stand_ins, candidate)
@@ -173,12 +173,12 @@ def _with_pool(draft: Draft, wish: Wish, answers: Answers, *, name: str, endpoin
 
 
 def request_of_text(text: str, *, name: str, folder: Path, command: str) -> FleetRequest:
-    """Return the fleet of an environment that is no file yet; it is written to a folder of its own, beside the user's models and prices.
+    """Return the fleet of an environment that is no file yet; it is written to a folder of its own, next to the user's models and prices.
 
     Args:
         text: The environment file.
         name: Name of the environment.
-        folder: Folder of the environments, beside which the user's models and prices are.
+        folder: Folder of the environments, next to which the user's models and prices are.
         command: Who asks; begins the problem of an app whose reader takes no folder.
 
     Raises:
@@ -205,12 +205,12 @@ def request_of_text(text: str, *, name: str, folder: Path, command: str) -> Flee
 
 
 def planned(text: str, *, name: str, folder: Path) -> tuple[Sequence[Problem], tuple[str, ...]]:
-    """Return what speaks against an environment, and what its plan warns of.
+    """Return the problems of an environment, and the warnings of its plan.
 
     Args:
         text: The environment's file.
         name: Its name.
-        folder: Folder of the environments, with models and prices of the user's own.
+        folder: Folder of the environments, with the user's own models and prices.
     """
     try:
         plan = plan_fleet(request_of_text(text, name=name, folder=folder, command="init"))

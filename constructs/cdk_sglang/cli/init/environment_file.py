@@ -44,7 +44,7 @@ def environment_text(
         answers: The answers that it was made from.
         proposal: What is to be deployed.
         endpoint: Name of the endpoint.
-        stand_ins: Instance types that are taken where that of the proposal has no capacity.
+        stand_ins: Instance types that are used when that of the proposal has no capacity.
     """
     gpu = GpuInstance.named(proposal.instance).gpu.name
     model = wish.facts.id
@@ -77,7 +77,7 @@ def environment_text(
 
 
 def _account(answers: Answers) -> list[str]:
-    """Return the line of the account, which a training plan is of."""
+    """Return the line of the account, to which a training plan belongs."""
     account = (answers.training_plan or "").split(":")[4:5]
     return [f"account: {json.dumps(account[0])} # that of the training plan"] if account else []
 
@@ -131,7 +131,7 @@ def _server(wish: Wish, answers: Answers, proposal: Proposal) -> list[str]:
     held = max(answers.adapters, answers.adapter_slots)  # SGLang holds no fewer than may run at once
     lora = f"max_rank: {answers.rank}, target_modules: [all], max_loras_per_batch: {answers.adapter_slots}, max_loaded_loras: {held}"
     return [
-        f"        # Adapters: {answers.adapter_slots - 1} at once beside the model alone, {held} kept in host memory.",
+        f"        # Adapters: {answers.adapter_slots - 1} at once in addition to the model alone, {held} kept in host memory.",
         f"        server: {{{options}, lora: {{{lora}}}}}",
         "        # adapters: {billing: {key: adapters/billing.tar.gz}} # by the name that callers use; archives in the bucket",
     ]
@@ -145,7 +145,7 @@ def _scaling(answers: Answers, proposal: Proposal) -> list[str]:
         begins, _, ends = answers.hours.partition("-")
         days = ", ".join(answers.day_list)
         return [
-            f"{why} None runs outside the hours unless somebody asks.",
+            f"{why} None runs outside the hours unless there is a request.",
             "        scaling:",
             "          min_copies: 0",
             f"          max_copies: {proposal.copies}",
@@ -161,7 +161,7 @@ def _scaling(answers: Answers, proposal: Proposal) -> list[str]:
 
 
 def _slo(wish: Wish, proposal: Proposal) -> list[str]:
-    """Return the lines of the promise; none where no latency was asked."""
+    """Return the lines of the objectives; none if no latency was requested."""
     limits = [
         f"{name}: {limit:g}"
         for name, limit in (("ttft_ms", wish.ttft_ms), ("tpot_ms", wish.tpot_ms))

@@ -1,4 +1,4 @@
-"""A model outside the catalogue: its config.json is saved beside the environments, as `cdk-sglang models add` saves it."""
+"""A model outside the catalogue: its config.json is saved next to the environments, as `cdk-sglang models add` saves it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def save_unknown(
         fetch: Whether to read it from Hugging Face; None to ask.
         hub: Address of the hub.
         folder: Folder of the environments.
-        may_ask: Whether there is somebody to ask.
+        may_ask: Whether there is a terminal to ask at.
 
     Raises:
-        ConfigurationError: It cannot be read, or is no config.json of a model that the planner understands.
+        ConfigurationError: It cannot be read, or is not the config.json of a model that the planner understands.
     """
     model = str(answers.model)
     if config is None:

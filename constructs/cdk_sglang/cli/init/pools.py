@@ -1,4 +1,4 @@
-"""Instance types that stand in for the one of a proposal where it has no capacity."""
+"""Instance types that replace the one of a proposal when it has no capacity."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ POOL_TYPES: Final = 3
 """Instance types of a pool that is proposed, the first one included."""
 _TRIED: Final = 6
 _DEARER: Final = 2.0
-"""An instance type that costs more than so many times the first is no stand-in: most of its GPUs would idle."""
+"""An instance type that costs more than this many times the first is not used: most of its GPUs would be idle."""
 
 
 def stand_ins(wish: Wish, proposal: Proposal) -> tuple[str, ...]:
-    """Return the instance types that carry what a proposal does on as many instances, the cheapest first: those with its GPU, and no fewer.
+    """Return the instance types that carry the load of a proposal on as many instances, the cheapest first: those with its GPU, and no fewer.
 
     Args:
         wish: What is wished.

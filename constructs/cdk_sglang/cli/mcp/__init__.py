@@ -1,1 +1,1 @@
-"""`cdk-sglang mcp`: the planner and read-only looks at a fleet as tools of the Model Context Protocol."""
+"""`cdk-sglang mcp`: the planner and a read-only view of a fleet as tools of the Model Context Protocol."""

@@ -1,4 +1,4 @@
-"""One call of a tool: arguments checked, the function called, everything that goes wrong as problems. Nothing of the protocol."""
+"""One call of a tool: check the arguments, call the function, and report every error as a problem. Independent of the protocol."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SIGNIFICANT_DIGITS: Final = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a call came to.
+    """The outcome of a call.
 
     Attributes:
         content: The answer, or the problems, as JSON members.
@@ -43,7 +43,7 @@ class Outcome:
 
 
 def call(name: str, arguments: Mapping[str, Any], workspace: Workspace) -> Outcome:
-    """Call a tool; whatever goes wrong is part of the outcome.
+    """Call a tool; every error is part of the outcome.
 
     Args:
         name: Name of the tool.
@@ -69,11 +69,11 @@ def call(name: str, arguments: Mapping[str, Any], workspace: Workspace) -> Outco
         # The protocol goes on whatever a tool or the user's own app does; the log has the traceback.
         _logger.exception("%s failed", name)
         text = f"failed within ({type(error).__name__}: {error})"
-        return _refused([problem_row(Problem(name, f"{' '.join(text.split())}; look at the server's log on stderr"))])
+        return _refused([problem_row(Problem(name, f"{' '.join(text.split())}; see the server's log on stderr"))])
 
 
 def _shortened(value: Any) -> Any:
-    """Return an answer with six digits in every number that is not whole."""
+    """Return an answer in which every number that is not an integer has six digits."""
     if isinstance(value, float):
         return float(f"{value:.{_SIGNIFICANT_DIGITS}g}")
     if isinstance(value, dict):

@@ -30,9 +30,9 @@ def mcp(
         ),
     ] = None,
 ) -> None:
-    """Serve plans, predictions and the state of a fleet to AI assistants, by the Model Context Protocol; read-only.
+    """Serve plans, predictions and the state of a fleet to AI assistants over the Model Context Protocol; read-only.
 
-    Environment files are read below the current folder alone. Exit code 2: the extra `mcp` is not installed.
+    Environment files are read only below the current folder. Exit code 2: the extra `mcp` is not installed.
     """
     try:
         from cdk_sglang.cli.mcp import transport

@@ -1,4 +1,4 @@
-"""The documentation and the schema of environments as resources: beside the package in a wheel, at the top of a checkout."""
+"""The documentation and the schema of environments as resources: next to the package in a wheel, at the top of a checkout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cdk_sglang.assets import find_folder
 SCHEMA_URI: Final = "cdk-sglang://schema/environment.json"
 """Address of the schema of environment files."""
 _PAGES: Final = ("*.md", "runbooks/*.md", "skills/*/SKILL.md")
-"""Pages that are resources; decisions (`adr`) are for whoever changes the project."""
+"""Pages that are resources; decisions (`adr`) are for contributors."""
 _FRONT_MATTER: Final = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _SECTION: Final = re.compile(r"^#{1,4} +(.+)$", re.MULTILINE)
 

@@ -1,4 +1,4 @@
-"""Problems as a tool tells them: path, problem and next step apart, in the names of the tool's arguments."""
+"""Problems as a tool reports them: path, problem and next step apart, in the names of the tool's arguments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TEXT_MAX: Final = 1_000
 """Characters of a problem or a next step."""
 _OPTION: Final = re.compile(r"(?<![\w-])--(?:no-)?([a-z]+(?:-[a-z]+)*)(?![\w-])")
 _WORDS: Final[Mapping[str, str]] = {"env": "environment", "type": "instance"}
-"""Arguments by options of the command line that are called otherwise there."""
+"""Arguments by options of the command line that have another name there."""
 
 
 def problem_row(problem: Problem, tool: Tool | None = None) -> ProblemRow:
@@ -23,7 +23,7 @@ def problem_row(problem: Problem, tool: Tool | None = None) -> ProblemRow:
 
     Args:
         problem: The problem; what follows its first semicolon, outside of brackets, is the next step.
-        tool: The tool whose arguments it speaks of; none for the settings of an environment.
+        tool: The tool whose arguments it names; none for the settings of an environment.
     """
     text, next_step = parted(problem.text)
     path = ": ".join(part for part in (problem.file, problem.path) if part)
@@ -33,7 +33,7 @@ def problem_row(problem: Problem, tool: Tool | None = None) -> ProblemRow:
 
 
 def parted(text: str) -> tuple[str, str]:
-    """Return what is wrong, and what to do about it; the latter is empty if a text does not say it.
+    """Return what is wrong, and what to do about it; the latter is empty if the text has no next step.
 
     Args:
         text: Text of a problem.

@@ -28,7 +28,7 @@ _NOT_FOUND: Final = -32002
 """The protocol's code for a resource that is not there (https://modelcontextprotocol.io/specification/2025-06-18/server/resources, read 2026-11)."""
 _INSTRUCTIONS: Final = (
     "cdk-sglang plans and serves open-weight models with SGLang on Amazon SageMaker. These tools only read: they spend nothing, deploy nothing and "
-    "write no file. Order: propose_fleet for a wish; save the environment_text that the user chose below environments/; check_environment after every "
+    "write no file. Order: propose_fleet for a set of requirements; save the environment_text that the user chose below environments/; check_environment after every "
     "change of it; diff_environment before a person deploys with `make deploy ENV=<name>`. Errors name path, problem and next step. Times are "
     "predictions with bands, prices are dated: pass both on."
 )

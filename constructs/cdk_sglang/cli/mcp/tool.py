@@ -1,4 +1,4 @@
-"""A tool: its name, what it takes and gives, and the function that answers."""
+"""A tool: its name, its input and output, and the function that answers."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=300)]
 Region: TypeAlias = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$", max_length=30)]
 """Name of an AWS Region."""
 Count: TypeAlias = Annotated[int, Field(ge=0)]
-"""How many rows a list left out."""
+"""Number of rows that a list leaves out."""
 Limit: TypeAlias = Annotated[int, Field(ge=1, le=50)]
-"""Most rows to return."""
+"""Maximum number of rows to return."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +36,8 @@ class Tool:
         description: When to use it, for the model that chooses.
         takes: Its arguments.
         gives: Its answer.
-        answer: Function of the arguments and the folder that was served.
-        calls_aws: Whether it asks AWS, with the credentials of whoever started the server.
+        answer: Function of the arguments and the folder that is served.
+        calls_aws: Whether it calls AWS, with the credentials of the user who started the server.
         options: Names of arguments by the options of the command line that the answer's problems speak of, where they differ.
     """
 
@@ -65,7 +65,7 @@ class Band(Spec):
 
 
 class Range(Spec):
-    """A number at its least, in between and at its most."""
+    """Minimum, typical value and maximum of a number."""
 
     low: float
     """Least."""
@@ -78,13 +78,13 @@ class Range(Spec):
 
 
 class ProblemRow(Spec):
-    """A mistake, or why something cannot be had."""
+    """A mistake, or why something is not available."""
 
     path: str
     """Place of the value: names joined by dots, or an argument of the tool; empty for the whole."""
 
     problem: str
-    """What is wrong, with the value got."""
+    """What is wrong, with the value found."""
 
     next_step: str
     """What to do about it; empty if the problem says it all."""
@@ -113,7 +113,7 @@ def bounded(rows: Iterable[T], limit: int = ROWS_MAX) -> tuple[list[T], int]:
 
     Args:
         rows: All of them.
-        limit: Most to return.
+        limit: Maximum number to return.
     """
     everything = list(rows)
     return everything[:limit], max(0, len(everything) - limit)

@@ -30,7 +30,7 @@ _GRACE_SECONDS: Final = 2
 
 
 def serve_stdio() -> None:
-    """Serve whoever started this process, until its end of stdin is closed.
+    """Serve the process that started this one, until it closes stdin.
 
     Nothing but the protocol reaches stdout, and nothing else reads stdin: files 0 and 1 of the process, which its own code, libraries and
     child processes use, become the null device and stderr.

@@ -1,4 +1,4 @@
-"""The folder that the server was started in: environments and the user's models and prices are read below it alone."""
+"""The folder that the server was started in: environments and the user's models and prices are read only below it."""
 
 from __future__ import annotations
 
@@ -52,22 +52,22 @@ class Workspace:
         return cls(root=Path.cwd().resolve())
 
     def environments(self) -> Path:
-        """Return the folder of environments, after a look at the models and prices beside them.
+        """Return the folder of environments, after checking the models and prices next to them.
 
         Raises:
-            ConfigurationError: A file beside the environments is outside of the root, too large, or no file.
+            ConfigurationError: A file next to the environments is outside of the root, too large, or not a file.
         """
         self._check_own(ENVIRONMENTS)
         return ENVIRONMENTS
 
     def environment(self, reference: str) -> EnvironmentFile:
-        """Return an environment, after a look at every file that reading it reads.
+        """Return an environment, after checking every file that is read with it.
 
         Args:
             reference: Its name, such as dev, or the path of its file from the root, such as environments/dev.yaml.
 
         Raises:
-            ConfigurationError: The file or one that it extends is outside of the root, too large, or no file.
+            ConfigurationError: The file or one that it extends is outside of the root, too large, or not a file.
         """
         if "\0" in reference:
             raise _refused("holds a zero byte; give a name, such as dev")
@@ -87,14 +87,14 @@ class Workspace:
         return EnvironmentFile(name=path.stem, folder=path.parent)
 
     def _check_chain(self, path: Path) -> None:
-        """Look at an environment's file and at those that it extends."""
+        """Check an environment's file and those that it extends."""
         from cdk_sglang.environments.layers import read_layers
 
         self._check(path)
         read_layers(path, folder=path.parent, read=self._content)
 
     def _content(self, path: Path) -> dict[str, Any]:
-        """Return what a file holds, as far as the files that it extends can be found."""
+        """Return the content of a file, as far as the files that it extends can be found."""
         import yaml
 
         self._check(path)
@@ -106,7 +106,7 @@ class Workspace:
         return content if isinstance(content, dict) else {}
 
     def _check_own(self, folder: Path) -> None:
-        """Look at the user's models and prices beside environments."""
+        """Check the user's models and prices next to environments."""
         models, prices = folder / _MODELS, folder / _PRICES
         if _is_there(prices):
             self._check(prices)

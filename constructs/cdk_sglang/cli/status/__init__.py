@@ -1,1 +1,1 @@
-"""`cdk-sglang status`: what an environment does now, beside what its plan says."""
+"""`cdk-sglang status`: what an environment does now, next to what its plan says."""

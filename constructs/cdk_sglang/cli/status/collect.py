@@ -45,7 +45,7 @@ class StatusReader:
         self._promql = PromqlApi(meta.endpoint_url, self._region)
 
     def read(self) -> StatusReport:
-        """Read everything once; what CloudWatch does not tell is part of the report, what SageMaker does not tell ends the command."""
+        """Read everything once; a failure of CloudWatch is part of the report, a failure of SageMaker ends the command."""
         now = dt.datetime.now(tz=dt.UTC)
         not_read: list[str] = []
         with failures_of("sagemaker:DescribeEndpoint and its components"):

@@ -29,17 +29,17 @@ def status(
     *,
     environments: Annotated[Path | None, environments_option()] = None,
     region: Annotated[
-        str | None, typer.Option(help="Region; the environment's own, else that of your AWS settings, by default.")
+        str | None, typer.Option(help="Region; by default the environment's own, else that of your AWS settings.")
     ] = None,
     watch: Annotated[
         float | None,
-        typer.Option("--watch", min=_LEAST_SECONDS, help="Show it again every so many seconds, until Ctrl-C."),
+        typer.Option("--watch", min=_LEAST_SECONDS, help="Refresh every so many seconds, until Ctrl-C."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON; with --watch, one line each time.")] = False,
 ) -> None:
     """Print what an environment does now; read-only, with your AWS credentials.
 
-    Exit code 0: healthy, asleep included. Exit code 1: something is wrong, not deployed or could not be read; the last line says what.
+    Exit code 0: healthy or asleep. Exit code 1: something is wrong, not deployed or could not be read; the last line says what.
     """
     reader = status_reader(env, environments, region=region)
     if watch is None:
@@ -89,7 +89,7 @@ def _watch(
 ) -> StatusReport:
     """Show reports until Ctrl-C, and return the last one; Ctrl-C before there is one ends the command with exit code 1.
 
-    A look that fails after another one shows that one again; credentials that end, end the command.
+    If a later read fails, the last report is shown again; expired credentials end the command.
     """
     from rich.live import Live
 
@@ -116,7 +116,7 @@ def _watch(
 
 
 def _again(read: Callable[[], StatusReport], last: StatusReport | None) -> StatusReport:
-    """Return a new report, or the last one if AWS throttles or is not reached for a moment, which was said on stderr."""
+    """Return a new report, or the last one if AWS throttles or is not reached for a moment, which is printed on stderr."""
     try:
         return read()
     except typer.Exit as left:

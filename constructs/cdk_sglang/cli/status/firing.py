@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _DIMENSIONS: Final = frozenset({"EndpointName", "InferenceComponentName"})
 _GENERATED: Final = r"-[A-Za-z0-9]+-[A-Za-z0-9]{8,}"
-"""What CloudFormation puts behind a stack's name: a logical id and random characters, neither with a hyphen in it, so that the alarms of
+"""What CloudFormation appends to a stack's name: a logical id and random characters, neither with a hyphen in it, so that the alarms of
 prod-eu are not taken for those of prod."""
 _SCALING_POLICY: Final = re.compile(r"arn:[^:]*:autoscaling:[^:]*:[^:]*:scalingPolicy:")
 """Beginning of the ARN of a policy of Application Auto Scaling, as an alarm's action

@@ -1,4 +1,4 @@
-"""What SageMaker says of an endpoint, its instances and its components."""
+"""What SageMaker reports about an endpoint, its instances and its components."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.predict import Band
 
 _AT_ONCE: Final = 8
-"""Descriptions under way at a time; SageMaker throttles long before a fleet of a hundred components is described at once."""
+"""Concurrent descriptions; SageMaker throttles long before a fleet of a hundred components is described at once."""
 _ENDPOINT_STATES: Final[Mapping[str, State]] = {
     # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html (read 2026-11)
     "InService": "in service",
@@ -51,14 +51,14 @@ def read_endpoint(
     region: str,
     prices: PriceTable | None,
 ) -> EndpointReport:
-    """Return what SageMaker says of an endpoint; nothing of it is measured yet.
+    """Return what SageMaker reports about an endpoint; nothing is measured yet.
 
     Args:
         sagemaker: Client of SageMaker.
         observed: The endpoint as it should be.
         environment: Name of the environment.
         region: AWS Region, for prices.
-        prices: Prices that win over the package's; None for the package's alone.
+        prices: Prices that take precedence over the package's; None for the package's alone.
     """
     try:
         described = sagemaker.describe_endpoint(EndpointName=observed.endpoint_name)
@@ -106,13 +106,13 @@ def instances_of(
     region: str,
     prices: PriceTable | None,
 ) -> tuple[InstancesStatus, ...]:
-    """Return the instances of an endpoint by type; of a variant without pools, the endpoint's configuration knows the type.
+    """Return the instances of an endpoint by type; for a variant without pools, the endpoint's configuration has the type.
 
     Args:
         sagemaker: Client of SageMaker.
         described: The endpoint's description by SageMaker.
         region: AWS Region, for prices.
-        prices: Prices that win over the package's; None for the package's alone.
+        prices: Prices that take precedence over the package's; None for the package's alone.
     """
     counts: dict[str, int] = {}
     types: dict[str, str] | None = None

@@ -1,4 +1,4 @@
-"""What CloudWatch has measured of components: classic metrics, and SGLang's own metrics by PromQL."""
+"""What CloudWatch has measured for components: classic metrics, and SGLang's own metrics by PromQL."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _NO_CAPACITY: Final = "NoCapacityInvocationFailures"
 
 @dataclass(frozen=True, kw_only=True)
 class Promise:
-    """The availability that a component promises.
+    """The availability objective of a component.
 
     Attributes:
         objective: Share of requests that should succeed, 0 to 1.
-        days: Days over which the promise is counted.
+        days: Days over which the objective is counted.
     """
 
     objective: float
@@ -43,7 +43,7 @@ class Promise:
 
 
 def promise_of(component: ObservedComponent) -> Promise | None:
-    """Return the availability that a component promises; None if it promises none."""
+    """Return the availability objective of a component; None if it has none."""
     slo = component.specification.slo
     values = {} if slo is None else slo.model_dump()
     percent = values.get("availability_percent")
@@ -96,7 +96,7 @@ class ClassicReader:
 
     Args:
         cloudwatch: boto3's client of CloudWatch.
-        now: Moment up to which is read.
+        now: Moment up to which data is read.
     """
 
     def __init__(self, cloudwatch: Any, now: dt.datetime) -> None:
@@ -171,7 +171,7 @@ class ClassicReader:
         return left
 
     def _read(self, metrics: Mapping[K, ClassicMetric | None], begin: dt.datetime) -> Mapping[K, list[float]]:
-        """Return the values of each metric since a moment; none of a metric that AWS does not publish there."""
+        """Return the values of each metric since a moment; none for a metric that AWS does not publish there."""
         values: dict[K, list[float]] = {key: [] for key in metrics}
         present = [(key, metric) for key, metric in metrics.items() if metric is not None]
         for start in range(0, len(present), _QUERIES_MAX):

@@ -24,7 +24,7 @@ _OK: Final = 200
 
 
 class NotMeasuredError(Exception):
-    """Nothing can be queried, in a few words that say why."""
+    """Nothing can be queried; the text says briefly why."""
 
 
 class PromqlApi:
@@ -58,7 +58,7 @@ class PromqlApi:
             label: The label.
 
         Raises:
-            NotMeasuredError: CloudWatch refuses, does not answer in time, or answers something else than series.
+            NotMeasuredError: CloudWatch refuses, does not answer in time, or answers something other than series.
         """
         return {str(labels.get(label, "")): number for labels, number in self.series(query)}
 
@@ -69,7 +69,7 @@ class PromqlApi:
             query: PromQL.
 
         Raises:
-            NotMeasuredError: CloudWatch refuses, does not answer in time, or answers something else than series.
+            NotMeasuredError: CloudWatch refuses, does not answer in time, or answers something other than series.
         """
         found = ((one["metric"], float(one["value"][1])) for one in self._series(query))
         return [(labels, number) for labels, number in found if math.isfinite(number)]

@@ -32,7 +32,7 @@ class Range:
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """What the plan says of a component.
+    """What the plan says about a component.
 
     Attributes:
         ttft_ms: Mean time to the first token, milliseconds.
@@ -51,12 +51,12 @@ class Planned:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What was measured of a component within the last minutes; None where nothing was.
+    """What was measured for a component within the last minutes; None where nothing was.
 
     Attributes:
         requests_per_s: Requests per second (CloudWatch).
         failed_share: Share of requests that failed on the serving side (CloudWatch).
-        concurrent_per_copy: Most requests running or waiting on one copy (CloudWatch).
+        concurrent_per_copy: Maximum number of requests running or waiting on one copy (CloudWatch).
         latency_p99_ms: Time in the container, p99, milliseconds (CloudWatch).
         ttft_mean_ms: Mean time to the first token, milliseconds (engine).
         ttft_p99_ms: The same, p99 (engine).
@@ -104,12 +104,12 @@ class ComponentStatus:
         component_name: Name in SageMaker.
         state: What it does.
         reason: SageMaker's reason of a failure; empty without one.
-        copies_wanted: Copies that scaling wants now.
+        copies_wanted: Copies that scaling requests now.
         copies_running: Copies that run.
-        copies_least: Fewest copies of the specification; None of a component that the environment does not have.
-        copies_most: Most copies of the specification.
+        copies_least: Minimum number of copies in the specification; None for a component that the environment does not have.
+        copies_most: Maximum number of copies in the specification.
         gpus_reserved: GPUs that its running copies reserve.
-        copies_by_type: Copies that run by instance type, as far as SageMaker tells.
+        copies_by_type: Copies that run by instance type, as far as SageMaker reports them.
         adapters: Its adapters in service.
         adapters_not_in_service: Its other adapters.
         planned: What the plan says; None if nothing is known of its model.
@@ -169,7 +169,7 @@ class EndpointReport:
         reason: SageMaker's reason of a failure; empty without one.
         next_step: What to do about a state that is wrong; empty without one.
         instances: Instances by type.
-        instances_wanted: Instances that managed scaling wants.
+        instances_wanted: Instances that managed scaling requests.
         components: Components.
         not_measured: Why the engine's own metrics are missing; empty if they are there.
     """
@@ -211,7 +211,7 @@ class FiringAlarm:
         name: Name of the alarm.
         since: Time since which it fires.
         next_step: Its description, which says what to do.
-        is_fault: Whether something is wrong; not of the alarm that is on while a deployment runs.
+        is_fault: Whether something is wrong; false for the alarm that is on while a deployment runs.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""One screen for a person: a table per endpoint where there is room, lines where there is not."""
+"""One screen for a person: a table per endpoint if there is room, else lines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cdk_sglang.cli.status.report import (
 )
 
 _WIDE_FROM: Final = 120
-"""Characters per line from which components stand in a table."""
+"""Minimum characters per line for a table of components."""
 _UNKNOWN: Final = "-"
 _WHOLE_FROM: Final = 100
 _STEP_MAX: Final = 200

@@ -1,4 +1,4 @@
-"""Where the command learns what an environment should be: from its reader, as `cdk-sglang plan --env`."""
+"""Read what an environment should be from its reader, as `cdk-sglang plan --env` does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// The console's data and actions, asked for with the key that was in the address; it is sent in a header, and never in an address.
+// The console's data and actions, requested with the key that was in the address; it is sent in a header, and never in an address.
 
 import { words } from "./words.js";
 

@@ -19,7 +19,7 @@ function fill(node, attributes, children) {
   return node;
 }
 
-// A table that scrolls by itself, so that the page does not.
+// A table with its own scrolling, so that the page does not scroll.
 // On a phone, rows of long texts are drawn as cards: one line per cell, with the name of its column.
 export function table(head, rows, caption, { cards = false, id } = {}) {
   const cells = (row, name) => row.map((cell, index) => {
@@ -34,7 +34,7 @@ export function table(head, rows, caption, { cards = false, id } = {}) {
       element("tbody", {}, rows.map((row) => element("tr", {}, cells(row, "td"))))));
 }
 
-// Draw a part of the page anew, and keep the reader's place in it: focus, open details and scrolled tables, all found by their ids.
+// Redraw a part of the page, and keep the reader's place in it: focus, open details and scrolled tables, all found by their ids.
 export function redraw(host, children) {
   const focused = host.contains(document.activeElement) ? document.activeElement.id : "";
   const open = [...host.querySelectorAll("details[open]")].map((one) => one.id);
@@ -45,7 +45,7 @@ export function redraw(host, children) {
   if (focused) (document.getElementById(focused) ?? host).focus({ preventScroll: true });
 }
 
-// Colours as the theme has them now, for canvases, which know no variables.
+// Colours as the theme has them now, for canvases, which cannot use variables.
 export function color(variable) {
   const probe = document.getElementById("probe") ?? document.body.appendChild(element("i", { id: "probe", hidden: true }));
   probe.style.color = `var(${variable})`;

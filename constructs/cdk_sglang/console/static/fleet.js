@@ -20,7 +20,7 @@ export function endpoint(one, traffic, kill, scaling) {
     ...(one.cost ? drawn(one, traffic, kill, scaling, names) : []));
 }
 
-// Nothing of an endpoint that was not read yet, or is not deployed.
+// Show nothing of an endpoint that was not read yet, or is not deployed.
 function drawn(one, traffic, kill, scaling, names) {
   return [
     one.instances.length ? element("ul", { class: "instances" }, one.instances.map((instance) => machine(instance, names, one.components))) : element("p", { class: "quiet" }, words.noInstance),
@@ -41,7 +41,7 @@ function machine(instance, names, components) {
     const copy = gpu && copies.find((one) => one.id === gpu.copy);
     const busy = copy ? copy.requests : 0;
     const reserved = gpu && !gpu.copy ? `a GPU that ${gpu.component} reserves` : `GPU ${index}: ${gpu?.component}, copy ${gpu?.copy} ${gpu?.state}, ${busy} requests in flight`;
-    const text = gpu ? reserved : instance.count === undefined ? `GPU ${index}: free` : instance.placed ? "a GPU that no copy reserves" : "a GPU of which AWS does not tell whether it is reserved";
+    const text = gpu ? reserved : instance.count === undefined ? `GPU ${index}: free` : instance.placed ? "a GPU that no copy reserves" : "a GPU for which AWS does not report whether it is reserved";
     const first = gpu?.copy && !seen.has(gpu.copy);
     if (gpu) seen.add(gpu.copy);
     const box = element("li", { title: text, class: gpu ? `gpu ${gpu.state}` : "gpu free" }, element("span", { class: "hidden" }, text),
@@ -53,10 +53,10 @@ function machine(instance, names, components) {
   return element("li", { class: "machine" },
     element("p", {}, element("b", {}, instance.count === undefined ? instance.type : `${instance.count} × ${instance.type}`), " ", instance.status ? state(instance.status) : null),
     element("ul", { class: "gpus", "aria-label": "GPUs" }, gpus),
-    element("small", {}, [instance.id, instance.placed === false ? "reserved GPUs are not told by type" : `${used} of ${instance.gpus.length} GPUs reserved`].filter((part) => part).join(" · ")));
+    element("small", {}, [instance.id, instance.placed === false ? "reserved GPUs are not reported by type" : `${used} of ${instance.gpus.length} GPUs reserved`].filter((part) => part).join(" · ")));
 }
 
-// An instance as CloudWatch knows it: the use of each of its GPUs, and the component that has it where the metric says so.
+// An instance as CloudWatch describes it: the use of each of its GPUs, and the component that has it where the metric says so.
 function used(instance, names) {
   const gpus = instance.gpus.map((one) => {
     const text = `GPU ${one.gpu}: ${one.component ? `${one.component}, ` : ""}${Math.round(one.percent)} % of the time in use`;

@@ -1,10 +1,10 @@
-// What has happened, as tables: scaling decisions, alarms, the plan beside what is measured, and events.
+// What has happened, as tables: scaling decisions, alarms, the plan next to what is measured, and events.
 
 import { element, table } from "./elements.js";
 import { ago, clock, STATES, value } from "./format.js";
 import { words } from "./words.js";
 
-// A time that goes on by itself: `follow` writes it anew as the clock of the embedded AWS moves.
+// A time that updates itself: `follow` rewrites it as the clock of the embedded AWS moves.
 function since(moment, now) {
   return element("span", { class: "time", "data-since": moment }, ago(now - moment));
 }
@@ -50,5 +50,5 @@ export function planTable(figures) {
       ? element("div", {}, one.measured.map((entry) => element("div", {}, element("b", {}, value(entry.value, one.unit)), ` ${entry.label}`, entry.within === null ? "" : element("span", { class: entry.within ? "good" : "quiet" }, entry.within ? " ✔ as planned" : entry.value > one.high ? " above the plan" : " below the plan"))))
       : element("div", { class: "quiet" }, one.notes[0] ?? "nothing was measured in this range"),
   ]);
-  return table(words.planHead, rows, "The plan beside what is measured", { cards: true, id: "table-plan" });
+  return table(words.planHead, rows, "The plan next to what is measured", { cards: true, id: "table-plan" });
 }

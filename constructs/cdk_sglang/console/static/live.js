@@ -1,4 +1,4 @@
-// The live stream of the fleet: one connection while the page can be seen, opened again when it breaks.
+// The live stream of the fleet: one connection while the page is visible, reopened when it breaks.
 
 import { Refused, stream } from "./api.js";
 

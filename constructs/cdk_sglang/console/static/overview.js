@@ -1,4 +1,4 @@
-// The fleet as it is now: drawn live, with what one can do to it, and below it what has happened.
+// The fleet as it is now: shown live, with the actions on it, and below it what has happened.
 
 import { act, read } from "./api.js";
 import { element, redraw } from "./elements.js";
@@ -32,7 +32,7 @@ export class OverviewView {
     if (choices.title) document.title = `${choices.title} · ${words.title}`;
     host.replaceChildren(element("h1", {}, choices.title ?? "Fleet"), this.line, this.said, this.parts.fleet,
       ...(choices.acts ? [element("h2", {}, "Make something happen"), element("div", { class: "tools" }, this.actions.node, this.chat.node)] : words.reads ? [element("p", { class: "quiet" }, words.reads)] : []),
-      ...titled("Scaling decisions", this.parts.decisions), ...titled("The plan beside what is measured", this.parts.plan),
+      ...titled("Scaling decisions", this.parts.decisions), ...titled("The plan next to what is measured", this.parts.plan),
       ...titled("Alarms", this.parts.alarms), ...titled(inAws ? "Events of the last deployment" : "Last events", this.parts.events),
       ...(words.untold.length ? titled("What AWS does not tell", element("ul", { class: "quiet" }, words.untold.map((text) => element("li", {}, text)))) : []));
     this.host = host;
@@ -53,7 +53,7 @@ export class OverviewView {
 
   redraw() {}
 
-  // What the header's button and pause ask for: all of it if the stream does not bring it, the plan in any case.
+  // What the header's button and pause request: all of it if the stream does not bring it, the plan in any case.
   async refresh() {
     if (!this.on) this.show(await read("overview"));
     await this.plan();

@@ -1,4 +1,4 @@
-// What the page calls things: it draws the embedded AWS of `make local`, or an environment that is deployed in AWS.
+// The texts of the page: it shows the embedded AWS of `make local`, or an environment that is deployed in AWS.
 
 const EMBEDDED = {
   title: "embedded AWS",
@@ -22,14 +22,14 @@ const AWS = {
   reads: "This page reads the account and changes nothing, so it has neither buttons nor a chat; `cdk-sglang chat` talks to a model.",
   noEndpoint: "The environment has no endpoint.",
   noInstance: "No instance runs: nothing is paid for.",
-  noDecision: "Application Auto Scaling has decided nothing about these components in its last six weeks.",
+  noDecision: "Application Auto Scaling has made no decision about these components in the last six weeks.",
   noPlan: "No component has a plan: the planner's catalogue does not know their models.",
   planHead: ["Figure", "Plan", "Measured by CloudWatch, last 5 minutes"],
   untold: [
-    "In which state each instance is, and its id: SageMaker tells types and how many run; CloudWatch knows the ids and the use of each GPU, with OTel enrichment.",
-    "Which copy is on which GPU, unless CloudWatch's metrics of GPUs name the component: GPUs are coloured by the number that running copies reserve, in the order of the components; of instances of several types, as far as SageMaker tells copies by type.",
-    "The state of a single copy, and the requests it has in flight at this moment: CloudWatch has the most of each minute.",
-    "Anything sooner than its metrics, which are a minute or more behind.",
+    "The state and the id of each instance: SageMaker reports types and how many run; CloudWatch has the ids and the use of each GPU, with OTel enrichment.",
+    "Which copy is on which GPU, unless CloudWatch's metrics of GPUs name the component: GPUs are coloured by the number that running copies reserve, in the order of the components; with instances of several types, as far as SageMaker reports copies by type.",
+    "The state of a single copy, and the requests it has in flight at this moment: CloudWatch has the maximum of each minute.",
+    "Anything newer than its metrics, which are a minute or more behind.",
   ],
   dollars: "USD an hour now",
   ofEndpoint: "USD/h",

@@ -1,1 +1,1 @@
-"""The tools: what each takes and gives as pydantic models, and the functions of the command line that answer."""
+"""The tools: the input and output of each as pydantic models, and the functions of the command line that answer."""

@@ -23,7 +23,7 @@ class FindCapacity(Spec):
     """Instance type, such as ml.p5en.48xlarge."""
 
     count: int = 1
-    """Instances: 1, 2, 4, 8, 16, 32 or 64."""
+    """Number of instances: 1, 2, 4, 8, 16, 32 or 64."""
 
     days: int = 7
     """Length in days, 1 to 182."""
@@ -85,7 +85,7 @@ class Offerings(Spec):
     """Offerings for endpoints, earliest start first."""
 
     region: str
-    """Region that was asked."""
+    """Region that was searched."""
 
     offerings: list[OfferingRow]
     """The offerings."""
@@ -145,8 +145,8 @@ SEARCH_CAPACITY: Final = Tool(
     name="search_capacity",
     title="Search reserved GPU capacity",
     description=(
-        "Offerings of reserved GPUs for endpoints (SageMaker training plans) with start, end and fee, beside the price on demand. Use it when "
-        "instances on demand are not to be had, or run for weeks. It asks AWS and buys nothing: only a person at a terminal can buy."
+        "Offerings of reserved GPUs for endpoints (SageMaker training plans) with start, end and fee, next to the price on demand. Use it when "
+        "instances on demand are not available, or run for weeks. It asks AWS and buys nothing: only a person at a terminal can buy."
     ),
     takes=FindCapacity,
     gives=Offerings,

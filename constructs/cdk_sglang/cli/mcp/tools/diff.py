@@ -65,10 +65,10 @@ class ItemRow(Spec):
     """US dollars that further instances cost while it lasts; null if unknown."""
 
     down_minutes: float | None
-    """How long nothing serves; null if something always does, or if nobody knows."""
+    """How long nothing serves; null if something always does, or if unknown."""
 
     guards: list[str]
-    """Alarms that trigger a rollback of the update."""
+    """Alarms that roll the update back."""
 
     notes: list[str]
     """What else its owner should know."""
@@ -106,7 +106,7 @@ class Difference(Spec):
     """Whether no endpoint is deployed yet."""
 
     questions: list[str]
-    """What a person should agree to before: replacements, removals, costs."""
+    """What a person should confirm first: replacements, removals, costs."""
 
     items: list[ItemRow]
     """Endpoints, each followed by its components and their adapters."""
@@ -130,7 +130,7 @@ class Difference(Spec):
     """Why a deployment fails at some of them."""
 
     stacks_left: list[str]
-    """Stacks that stay, and cost, although the environment has them no more."""
+    """Stacks that stay, and cost money, although the environment no longer has them."""
 
     usd_per_hour_before: float | None
     """US dollars per hour at full scale as deployed; null if a price is unknown."""

@@ -1,4 +1,4 @@
-"""`explain_problem`: what a problem's line, an alarm's name or a line of a container's log is about, and where to read on."""
+"""`explain_problem`: what a problem's line, an alarm's name or a line of a container's log means, and where to read more."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _BOUNDS: Final[Mapping[str, str]] = {
 
 
 class Unclear(Spec):
-    """Something that somebody wants explained."""
+    """A text to explain."""
 
     text: Annotated[str, Field(min_length=1, max_length=4_000)]
     """A line that cdk-sglang or make synth printed, the name or description of an alarm, or a line of a container's log."""
@@ -50,7 +50,7 @@ class Setting(Spec):
     """What it means."""
 
     type: str
-    """What it takes."""
+    """Its type."""
 
     default: str | None
     """Its default as JSON; null without one."""
@@ -60,7 +60,7 @@ class Setting(Spec):
 
 
 class Place(Spec):
-    """Where to read on."""
+    """Where to read more."""
 
     uri: str
     """Address of a resource of this server."""
@@ -73,7 +73,7 @@ class Explanation(Spec):
     """What it is about."""
 
     kind: Literal["setting", "alarm", "engine failure", "unknown"]
-    """A setting of an environment, an alarm, a failure of the engine or of a GPU, or nothing that is known here."""
+    """A setting of an environment, an alarm, a failure of the engine or of a GPU, or nothing that this tool knows."""
 
     path: str
     """Place of the setting, or the name of the kind of alarm or failure."""
@@ -85,7 +85,7 @@ class Explanation(Spec):
     """What to do."""
 
     setting: Setting | None
-    """What the schema says of the setting; null for anything else, or if the schema is not installed."""
+    """What the schema says about the setting; null for anything else, or if the schema is not installed."""
 
     read_on: list[Place]
     """Sections of the documentation; empty if it is not installed."""
@@ -98,7 +98,7 @@ def _explain(query: Unclear, workspace: Workspace) -> Explanation:
 
 
 def _failure(text: str) -> Explanation | None:
-    """Explain a line of a log that tells a failure which is counted."""
+    """Explain a log line of a failure that is counted."""
     from cdk_sglang.observability.alarms.catalogue import KINDS, LOG_METRICS
     from cdk_sglang.observability.logs.failures import engine_failures
 
@@ -148,7 +148,7 @@ def _setting(text: str) -> Explanation | None:
     parts = [part for part in re.split(r"\.|\[\d+\]", match["path"]) if part]
     setting = _described(parts)
     if setting is None and not match["file"]:
-        return _setting(match["text"])  # what begins the line is no place: "warning: ..."
+        return _setting(match["text"])  # the line does not begin with a place: "warning: ..."
     return Explanation(
         kind="setting",
         path=row.path,
@@ -206,7 +206,7 @@ def _below(whole: Mapping[str, Any], here: Mapping[str, Any], part: str) -> Mapp
 
 
 def _alternatives(whole: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield what a schema stands for: the types that it refers to, or itself."""
+    """Yield what a schema refers to: other types, or itself."""
     if "$ref" in here:
         yield from _alternatives(whole, whole["$defs"][str(here["$ref"]).rpartition("/")[2]])
         return
@@ -216,13 +216,13 @@ def _alternatives(whole: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator
         return
     for one in inner:
         yield from _alternatives(whole, one)
-    for one in inner:  # items of lists, whose numbers are no parts of a place
+    for one in inner:  # items of lists, whose numbers are not part of a place
         if isinstance(one.get("items"), dict):
             yield from _alternatives(whole, one["items"])
 
 
 def _read_on(parts: Sequence[str]) -> list[Place]:
-    """Return the sections that speak most of the last names of a place."""
+    """Return the sections that mention the last names of a place most."""
     from cdk_sglang.cli.mcp.documents import sections
 
     names = [part for part in reversed(parts) if part not in {"endpoints", "components"}][:2]
@@ -244,7 +244,7 @@ def _unknown(text: str) -> Explanation:
         problem=f"nothing is known here of {text[:200]!r}",
         next_step=(
             "give one whole line as cdk-sglang printed it, the name of an alarm, or a line of the container's log; a person can run "
-            "cdk-sglang doctor --env <name>, which names what stands in the way of a deployment"
+            "cdk-sglang doctor --env <name>, which names what would make a deployment fail"
         ),
         setting=None,
         read_on=[],

@@ -25,7 +25,7 @@ class FindModels(Spec):
     """Part of the id, in any case; every model by default."""
 
     limit: Limit = ROWS_MAX
-    """Most rows to return."""
+    """Maximum number of rows to return."""
 
 
 class ModelRow(Spec):
@@ -53,7 +53,7 @@ class ModelRow(Spec):
     """Its own limit, in tokens."""
 
     is_own: bool
-    """Whether it comes from environments/models, and not from the package's catalogue."""
+    """Whether it comes from environments/models, not from the package's catalogue."""
 
 
 class Models(Spec):
@@ -73,16 +73,16 @@ class FindInstances(Spec):
     """Part of the type's or of its GPU's name, in any case; every type by default."""
 
     min_gpus: Annotated[int, Field(ge=1)] = 1
-    """Fewest GPUs."""
+    """Minimum number of GPUs."""
 
     min_gpu_memory_gib: Annotated[float, Field(ge=0)] = 0
-    """Least GiB that are free on each GPU before a model is loaded."""
+    """Minimum free GiB on each GPU before a model is loaded."""
 
     region: Region = "us-east-1"
     """Region of the prices."""
 
     limit: Limit = ROWS_MAX
-    """Most rows to return."""
+    """Maximum number of rows to return."""
 
 
 class InstanceRow(Spec):
@@ -196,8 +196,8 @@ LIST_MODELS: Final = Tool(
     name="list_models",
     title="List models that the planner knows",
     description=(
-        "Models of the catalogue and of the user's own, with size, format, KV cache and context limit. Use it to find a model's exact id. A model "
-        "that is not there is added with the command `cdk-sglang models add owner/name`, which needs a network."
+        "Models of the catalogue and of the user's own, with size, format, KV cache and context limit. Use it to find a model's exact id. A missing model "
+        "is added with the command `cdk-sglang models add owner/name`, which needs a network."
     ),
     takes=FindModels,
     gives=Models,

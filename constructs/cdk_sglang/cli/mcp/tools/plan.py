@@ -1,4 +1,4 @@
-"""`plan_model` and `check_environment`: does it fit, how fast is it, what does it cost."""
+"""`plan_model` and `check_environment`: whether it fits, how fast it is, and what it costs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PlanModel(Spec):
     """Instance type, such as ml.g6e.2xlarge; list_instances has them."""
 
     tp_size: Annotated[int, Field(ge=1, le=64)] | None = None
-    """GPUs of a copy; the fewest that hold the model by default."""
+    """GPUs of a copy; by default the minimum that holds the model."""
 
     context_length: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
     """Tokens of the longest request, answer included; the model's own limit by default."""
@@ -54,7 +54,7 @@ class CheckEnvironment(Spec):
 
 
 class AlternativeRow(Spec):
-    """Another instance type on which a component meets what is asked."""
+    """Another instance type on which a component meets the requirements."""
 
     instance: str
     """Instance type."""
@@ -63,7 +63,7 @@ class AlternativeRow(Spec):
     """GPUs of a copy there."""
 
     usd_per_hour: float
-    """US dollars per hour of the instances that the fewest copies take."""
+    """US dollars per hour of the instances that the minimum number of copies takes."""
 
     usd_per_hour_per_copy: float
     """US dollars per hour of a copy's share of its instance."""
@@ -106,7 +106,7 @@ class ComponentRow(Spec):
     """Copies that always run."""
 
     max_copies: int
-    """Copies that it may grow to."""
+    """Maximum number of copies."""
 
     concurrency: float
     """Requests in flight per copy for the times below."""
@@ -136,11 +136,11 @@ class ComponentRow(Spec):
     """What was assumed."""
 
     alternatives: list[AlternativeRow]
-    """The cheapest instance types that meet the latency asked."""
+    """The cheapest instance types that meet the requested latency."""
 
 
 class EndpointRow(Spec):
-    """What one endpoint takes."""
+    """What one endpoint needs."""
 
     endpoint: str
     """Its name."""
@@ -149,7 +149,7 @@ class EndpointRow(Spec):
     """Its instance types, first choice first."""
 
     instances: Range
-    """Instances: fewest, typical, most."""
+    """Instances: minimum, typical, maximum."""
 
     usd_per_hour: Range | None
     """US dollars per hour; null if a price is unknown."""
@@ -174,7 +174,7 @@ class Plan(Spec):
     """AWS Region."""
 
     may_be_deployed: bool
-    """Whether nothing speaks against deploying it: everything fits, and meets its latency and its budget."""
+    """Whether it may be deployed: everything fits, and meets its latency and its budget."""
 
     problems: list[ProblemRow]
     """Why it cannot be deployed; empty if it may."""
@@ -183,7 +183,7 @@ class Plan(Spec):
     """Problems left out."""
 
     warnings: list[str]
-    """What a reader should know all the same."""
+    """Its warnings, which do not prevent a deployment."""
 
     more_warnings: Count
     """Warnings left out."""

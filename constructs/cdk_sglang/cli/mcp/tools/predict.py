@@ -15,7 +15,7 @@ _ROWS_MAX: Final = 50
 
 
 class Configuration(Spec):
-    """One configuration under one load; what is left out is assumed, and the note of its prediction says so."""
+    """One configuration under one load; missing values are assumed, and the note of its prediction says so."""
 
     model: Text
     """Id of the model, such as Qwen/Qwen3-8B."""
@@ -66,13 +66,13 @@ class Configuration(Spec):
     """Tokens of the longest request."""
 
     spec_decode: Text | None = None
-    """How it drafts, such as eagle3; not at all by default."""
+    """Method of drafting, such as eagle3; none by default."""
 
     accept_len: float | None = None
     """Tokens accepted per verification step."""
 
     arrivals: Arrivals | None = None
-    """How requests come: each in its own time, or all at once and of equal length."""
+    """How requests arrive: each at its own time, or all at once and of equal length."""
 
     num_steps: int | None = None
     """Drafting steps."""
@@ -98,7 +98,7 @@ class Configurations(Spec):
 
 
 class Prediction(Spec):
-    """What is predicted for one configuration; null where nothing can be said."""
+    """The prediction for one configuration; null where there is none."""
 
     fits: bool | None
     """Whether the model and one request fit."""

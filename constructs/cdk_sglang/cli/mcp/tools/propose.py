@@ -1,4 +1,4 @@
-"""`propose_fleet`: from what a person knows of the callers to environments that serve them."""
+"""`propose_fleet`: turn what a person knows about the callers into environments that serve them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _WARNINGS: Final = 5
 
 
 class Wish(Spec):
-    """What is known of a model and its callers, in the busiest hour."""
+    """What is known about a model and its callers, in the busiest hour."""
 
     model: Text
     """Id of the model, such as Qwen/Qwen3-8B; list_models has them."""
 
     users: int | None = None
-    """Users at work; each is taken to ask once a minute. Either this or requests_per_second."""
+    """Active users; each is assumed to send one request a minute. Either this or requests_per_second."""
 
     requests_per_second: float | None = None
     """Requests per second, instead of users."""
@@ -44,13 +44,13 @@ class Wish(Spec):
     """Mean milliseconds per further token, at most; any by default."""
 
     budget: float | None = None
-    """US dollars that the busiest hour may cost, at most; no limit by default."""
+    """Maximum cost of the busiest hour, in US dollars; no limit by default."""
 
     to_zero: bool | None = None
-    """Whether the last copy goes when nobody asks; the next caller then waits minutes."""
+    """Whether the last copy is removed when there are no requests; the next caller then waits minutes."""
 
     hours: Text | None = None
-    """Hours with callers, such as 07:30-19:00; copies go to zero outside."""
+    """Hours with callers, such as 07:30-19:00; there are zero copies outside."""
 
     days: Text | None = None
     """Days of the hours, such as mon-fri, which is the default."""
@@ -59,7 +59,7 @@ class Wish(Spec):
     """IANA time zone of the hours."""
 
     revision: Text | None = None
-    """Commit on Hugging Face that the first deployment copies; without, a person uploads the files."""
+    """Commit on Hugging Face that the first deployment copies; without it, a person uploads the files."""
 
     token_secret: Text | None = None
     """Secret with a Hugging Face token, for that copy."""
@@ -74,16 +74,16 @@ class Wish(Spec):
     """The only instance type to propose; every one by default."""
 
     pool: bool = False
-    """Whether further instance types stand in where the first has no capacity."""
+    """Whether further instance types are used when the first has no capacity."""
 
     training_plan: Text | None = None
     """ARN of reserved capacity that a person has bought; with instance, count and until."""
 
     count: int | None = None
-    """Instances of the training plan."""
+    """Number of instances of the training plan."""
 
     until: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] | None = None
-    """Day that the training plan must last to, such as 2027-03-01."""
+    """Day until which the training plan must last, such as 2027-03-01."""
 
     region: Region = "us-east-1"
     """Region of the fleet and of its prices."""
@@ -129,16 +129,16 @@ class ProposalRow(Spec):
     """Requests in flight per copy then."""
 
     requests_per_second: float
-    """Requests per second that all copies can serve within the latency asked."""
+    """Requests per second that all copies can serve within the requested latency."""
 
     upper_ends_meet_the_latency: bool
-    """Whether the upper ends of the bands meet the latency asked, or the means alone."""
+    """Whether the upper ends of the bands meet the requested latency, or only the means."""
 
     environment_text: str
     """YAML of an environment with this proposal; it has been checked and planned."""
 
     warnings: list[str]
-    """What its plan warns of."""
+    """The warnings of its plan."""
 
 
 class Proposals(Spec):
@@ -210,9 +210,9 @@ def _row(draft: Draft) -> ProposalRow:
 
 PROPOSE_FLEET: Final = Tool(
     name="propose_fleet",
-    title="Propose fleets for a wish",
+    title="Propose fleets for requirements",
     description=(
-        "From a model, its callers (users or requests per second), latency and budget to up to three fleets by price, each with an "
+        "Turns a model, its callers (users or requests per second), latency and budget into up to three fleets by price, each with an "
         "environment file that has been checked and planned. Use it first when somebody wants to serve a model. It writes nothing."
     ),
     takes=Wish,

@@ -33,7 +33,7 @@ class MeasuredFigures(Spec):
     """Share of requests that failed on the serving side (CloudWatch)."""
 
     concurrent_per_copy: float | None
-    """Most requests running or waiting on one copy (CloudWatch)."""
+    """Maximum number of requests running or waiting on one copy (CloudWatch)."""
 
     latency_p99_ms: float | None
     """Time in the container, p99, milliseconds (CloudWatch)."""
@@ -76,13 +76,13 @@ class ComponentNow(Spec):
     """SageMaker's reason of a failure; empty without one."""
 
     copies_wanted: int
-    """Copies that scaling wants now."""
+    """Copies that scaling requests now."""
 
     copies_running: int
     """Copies that run."""
 
     planned_ttft_ms: Band | None
-    """What the plan says of the time to the first token, milliseconds."""
+    """The plan's time to the first token, milliseconds."""
 
     planned_tpot_ms: Band | None
     """The same of the time per further token."""
@@ -138,7 +138,7 @@ class AlarmNow(Spec):
     """What to do."""
 
     is_fault: bool
-    """Whether something is wrong; not of the alarm that is on while a deployment runs."""
+    """Whether something is wrong; false for the alarm that is on while a deployment runs."""
 
 
 class Status(Spec):
@@ -263,8 +263,8 @@ FLEET_STATUS: Final = Tool(
     name="fleet_status",
     title="What a deployed fleet does now",
     description=(
-        "State of an environment's endpoints and components, copies, plan beside measurement, error budgets, alarms, and US dollars per hour "
-        "now. It asks AWS and changes nothing. Use it before giving advice on a fleet that is deployed."
+        "State of an environment's endpoints and components, copies, plan and measurement side by side, error budgets, alarms, and US dollars per hour "
+        "now. It reads AWS and changes nothing. Use it before giving advice on a fleet that is deployed."
     ),
     takes=LookAtFleet,
     gives=Status,
