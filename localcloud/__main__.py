@@ -52,7 +52,7 @@ def _serve(port: int, state_dir: Path) -> int:
         sys.stdout.write(f"embedded AWS on {cloud.url}, logs under {state_dir}/logs\n")
         sys.stdout.write(f"credentials of this start: source {state_dir}/{FILE}\n")
         sys.stdout.write(f"console: {cloud.credentials.console_address(cloud.url)}\n")
-        sys.stdout.write(f"console, to read alone: {cloud.credentials.console_address(cloud.url, acts=False)}\n")
+        sys.stdout.write(f"console, read-only: {cloud.credentials.console_address(cloud.url, acts=False)}\n")
         sys.stdout.flush()
         stop.wait()
     return 0

@@ -1,7 +1,7 @@
-"""`make local AGENT=1`: the agent beside the fleet of `make local`, on this machine.
+"""`make local AGENT=1`: the agent next to the fleet of `make local`, on this machine.
 
 The environment is `environments/local.yaml` with an agent added, written to `.local/agent` at every run: edit the original. The deployed code is
-the agent's own; its packages come from `.venv-agent` instead of the zip, which AgentCore wants for arm64.
+the agent's own; its packages come from `.venv-agent` instead of the zip, because AgentCore requires arm64 packages in the zip.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ _ENVIRONMENTS: Final = "environments"
 _CONTEXT: Final = 8192
 """Tokens for a system prompt, a question and an answer: the random model's tokens are characters."""
 _ANSWER_TOKENS: Final = 96
-"""Tokens of one answer: at the agent's own limit of 2048 the small model, which often repeats itself to the end, takes minutes on a CPU."""
+"""Maximum tokens of one answer: at the agent's own limit of 2048 the small model, which often repeats itself up to the limit, takes minutes on a CPU."""
 _OF_THE_MODEL: Final = ("(answer_cut)", "(model_answer)", "(tool_limit)", "(token_budget)")
-"""Ends of the lines with which the CLI tells what a model got wrong: a small one may, and the path is whole nevertheless."""
+"""Endings of the lines in which the CLI reports a mistake of the model: a small model may make one, and the path works all the same."""
 _NO_PACKAGES: Final = "# --hash=sha256: of nothing: on this machine the packages are those of .venv-agent\n"
 _LEFT_OUT: Final = shutil.ignore_patterns("__pycache__", ".*", "evals", "*_example", "requirements*")
 _ENDS: Final = "0123456789!#$%&()*+,-/:;<=>?@[]^_`{|}~"
-"""Characters at which the random model's answer to the agent ends; by itself it never ends one, and the agent calls that cut off."""
+"""Characters that end the random model's answer to the agent; it never ends one by itself, and the agent would report the answer as cut off."""
 _PLAIN: Final = "In one short sentence: what can you do for me?"
-"""A question that the small model answers in a sentence and ends by itself; without the first words it rambles."""
+"""A question that the small model answers in one sentence; without the first words it does not stop."""
 _INTAKE: Final = "Please look up {name} and save an intake report: headache for three days, no fever."
 _ASK_SECONDS: Final = 300
 
 
 def enabled() -> bool:
-    """Whether this run is one with the agent.
+    """Whether this run includes the agent.
 
     Raises:
         LocalError: AGENT has another value than 0 or 1.
@@ -67,7 +67,7 @@ def prepare(*, root: Path = ROOT, folder: Path = FOLDER) -> Path:
 
     Args:
         root: The repository.
-        folder: Folder that nobody else writes to.
+        folder: Folder that nothing else writes to.
 
     Raises:
         LocalError: `.venv-agent` is missing, or the environment has no component that could answer the agent.
@@ -119,7 +119,7 @@ def show(
     kind: Kind,
     reports: Callable[[], set[str]],
 ) -> None:
-    """Seed patients, ask the agent two questions, and print the place of the report that came of the second.
+    """Seed patients, ask the agent two questions, and print the location of the report that the second one saved.
 
     Args:
         environment: Environment of the commands.
@@ -138,9 +138,7 @@ def show(
     name = _patient()
     step(f"asking the agent; {component} answers: {_what_answers(kind)}")
     _print("agent", "invoke", _PLAIN, "--env", "local", environment=environment)
-    step(
-        "asking the agent again; a script answers in the model's place, since this one calls no tools: no model writes this"
-    )
+    step("asking the agent again; a script answers in the model's place, since this model calls no tools")
     before = reports()
     with ScriptedModel() as model, standing_in(url, credentials.secret_access_key, component, model):
         _print("agent", "invoke", _INTAKE.format(name=name), "--env", "local", environment=environment)
@@ -159,7 +157,7 @@ def print_hints() -> None:
         "  .venv/bin/python -m localcloud.scripted           # in another terminal: a script answers in its place until Ctrl-C",
         f"  .venv/bin/cdk-sglang agent invoke --env local 'Please look up {name}'",
         "  aws s3 ls --recursive s3://<ReportsBucket>        # reports; aws cloudformation describe-stacks names the bucket",
-        "  tail -f .local/state/logs/local_agent-*/*         # the agent's log: no words of anybody",
+        "  tail -f .local/state/logs/local_agent-*/*         # the agent's log: it contains no conversation text",
         "  edit agent/, then make local AGENT=1              # an update: new sessions run it",
     ):
         console.print(line, markup=False, soft_wrap=True)
@@ -173,8 +171,8 @@ def forget() -> None:
 def _what_answers(kind: Kind) -> str:
     if kind.knows_language:
         return (
-            f"the real engine with {kind.title}, too small for an agent, so believe none of its words; the agent offers its "
-            "tools, and the model's chat template leaves them out"
+            f"the real engine with {kind.title}, too small for an agent, so do not trust its answers; the agent offers its "
+            "tools, but the model's chat template leaves them out"
         )
     return f"the real engine with {kind.title}, which knows no language and calls no tools"
 
@@ -195,7 +193,7 @@ def _print(*words: str, environment: Mapping[str, str]) -> None:
 
 
 def _cli(*words: str, environment: Mapping[str, str]) -> str:
-    """Run a command of the CLI; its output, what goes to stderr among it. A turn that the model spoilt is shown as far as it came."""
+    """Run a command of the CLI; return its output, stderr included. A turn in which the model made a mistake is shown up to that point."""
     command = [str(ROOT / ".venv/bin/cdk-sglang"), *words]
     process = subprocess.run(
         command,

@@ -1,7 +1,7 @@
-"""The templates of `make local`: made by the CDK CLI, and kept until something changes that they are made of.
+"""The templates of `make local`: made by the CDK CLI, and kept until one of their inputs changes.
 
 Synth is pure (CONTRIBUTING.md: no network, clock, git, AWS or Docker; two synths are byte-identical), so the same sources give the same
-templates, and what checked them once would say the same again.
+templates, and the checks that passed once would pass again.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ _SOURCES: Final = (
     "app.py", "cdk.json", "cdk.context.json", "requirements.lock", "package-lock.json",
     "environments", "constructs", "stacks", "container",
 )  # fmt: skip
-"""All that the app reads, beside what the environment names: the packages by their locks."""
+"""Everything that the app reads, apart from what the environment names. Lock files stand for the packages."""
 _VARIABLES: Final = ("CDK_", "JSII_", "PYTHON")
-"""Beginnings of the names of variables that CDK, jsii and Python read."""
+"""Prefixes of the environment variables that CDK, jsii and Python read."""
 _RECORD: Final = "made-of"
 
 
 def up_to_date(assembly: Path, sources: str) -> bool:
-    """Whether the folder holds the templates of these sources."""
+    """Whether the templates in the folder were made from these sources."""
     record = assembly / _RECORD
     return record.is_file() and record.read_text(encoding="utf-8") == sources
 
 
 def refresh(assembly: Path, *, root: Path, synth: Callable[[], None], more: tuple[Path, ...] = ()) -> None:
-    """Make the templates, unless those in the folder were made of the same sources.
+    """Make the templates, unless those in the folder were made from the same sources.
 
     Args:
-        assembly: Folder of the templates; nobody else writes to it.
+        assembly: Folder of the templates; nothing else writes to it.
         root: The repository.
         synth: Writes the templates to the folder.
         more: Further files and folders that the app reads.
@@ -52,7 +52,7 @@ def refresh(assembly: Path, *, root: Path, synth: Callable[[], None], more: tupl
 
 
 def digest(root: Path, *more: Path) -> str:
-    """Hash of all that decides what the templates say: files, and variables of this process."""
+    """Hash of everything that determines the templates: files, and variables of this process."""
     found = hashlib.sha256(sys.version.encode())
     variables = sorted(pair for pair in os.environ.items() if pair[0].startswith(_VARIABLES))
     found.update(repr(variables).encode())
@@ -72,7 +72,7 @@ def _files(root: Path, *more: Path) -> Iterator[Path]:
 def _named(root: Path) -> Iterator[Path]:
     """Files and folders that the environment names, such as an adapter's."""
     settings: object = None
-    with suppress(LocalError):  # for the app to complain about
+    with suppress(LocalError):  # the app reports it
         settings = read_environment(root / "environments" / "local.yaml")
     for text in _texts(settings):
         if os.path.exists(root / text) and not root.is_relative_to((root / text).resolve()):  # noqa: PTH110  it minds no text

@@ -31,7 +31,7 @@ _SERVER_LOG: Final = STATE / "server.log"
 _PORT: Final = 4566
 _ENGINE_LINES: Final = 10
 _STARTS_WITHIN_S: Final = 120.0
-"""A tenth of it is enough on a quiet machine; on one that is busy with other work, a server that is given up is started again in vain."""
+"""A tenth of this is enough on a quiet machine. On a busy machine, a limit that is too short ends a server that would have started."""
 _STOPS_WITHIN_S: Final = 40.0
 
 console = Console(width=120, highlight=False)
@@ -48,8 +48,8 @@ def running() -> dict[str, Any] | None:
         os.kill(int(server["pid"]), 0)
         command = Path(f"/proc/{server['pid']}/cmdline")
         if command.exists() and b"localcloud" not in command.read_bytes():
-            return None  # the process id belongs to another program by now
-        os.kill(int(server["pid"]), signal.SIGCONT)  # it may have been suspended, and then answers nothing
+            return None  # the process id belongs to another program now
+        os.kill(int(server["pid"]), signal.SIGCONT)  # it may be suspended, and then does not answer
     except (OSError, ValueError, KeyError):
         return None
     return server
@@ -59,18 +59,18 @@ def ensure(port: int | None, python: Path) -> str:
     """Start the embedded AWS unless an earlier run did; return its address.
 
     Args:
-        port: Port to listen on. Default: that of an earlier run, else 4566.
+        port: Port to listen on. Default: the port of an earlier run, else 4566.
         python: Python of the engine's environment.
 
     Raises:
-        LocalError: The server did not start, or an earlier one listens on another port than the one that was asked for.
+        LocalError: The server did not start, or an earlier one listens on a port other than the requested one.
     """
     earlier = running()
     if earlier is not None and healthy(earlier["url"]):
         used = int(earlier["url"].rpartition(":")[2])
         if port not in (None, used):
             raise LocalError(
-                f"PORT={port}: this checkout's embedded AWS is on port {used}; `make local-down` first, or go on with `make local PORT={used}`"
+                f"PORT={port}: this checkout's embedded AWS is on port {used}; `make local-down` first, or continue with `make local PORT={used}`"
             )
         console.print(f"[dim]embedded AWS is up on {earlier['url']}[/dim]")
         return str(earlier["url"])
@@ -83,7 +83,7 @@ def ensure(port: int | None, python: Path) -> str:
         raise LocalError(str(error)) from error
     CREDENTIALS_FILE.unlink(missing_ok=True)  # left behind by a server that was killed
     command = [sys.executable, "-m", "localcloud", "--port", str(port), "--state-dir", str(SERVER_STATE)]
-    command.append("--standby")  # the engine imports SGLang while CDK deploys what it serves
+    command.append("--standby")  # the engine imports SGLang while CDK deploys
     step(f"starting the embedded AWS on port {port}")
     with _SERVER_LOG.open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
@@ -98,7 +98,7 @@ def ensure(port: int | None, python: Path) -> str:
     url = f"http://localhost:{port}"
     try:
         _SERVER_FILE.write_text(json.dumps({"pid": process.pid, "url": url}), encoding="utf-8")
-    except BaseException:  # a full disk, or Ctrl-C: nobody would find the server again
+    except BaseException:  # a full disk, or Ctrl-C: no later run would find the server
         process.terminate()
         raise
     deadline = time.monotonic() + _STARTS_WITHIN_S
@@ -114,10 +114,10 @@ def ensure(port: int | None, python: Path) -> str:
 
 def _not_started(port: int) -> str:
     """Return why the server ended at its start, in one line with the next step."""
-    last = (_SERVER_LOG.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+    last = (_SERVER_LOG.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["no output"])[-1]
     if "is taken" in last:
         return f"the embedded AWS did not start: port {port} is taken, perhaps by another checkout or user; try `make local PORT={_free_port()}`"
-    return f"the embedded AWS did not start: {last}; the whole log: {_SERVER_LOG.relative_to(ROOT)}"
+    return f"the embedded AWS did not start: {last}; full log: {_SERVER_LOG.relative_to(ROOT)}"
 
 
 def _free_port() -> int:
@@ -129,7 +129,7 @@ def last_lines_of_engine(*, since: float) -> list[str]:
     """Return the last lines that a container has written, as `make local` shows them after a failed start.
 
     Args:
-        since: Seconds since the epoch; logs without a line since then are passed over.
+        since: Seconds since the epoch; logs without a line since then are skipped.
     """
     logs = [path for path in (SERVER_STATE / "logs").rglob("*.log") if path.stat().st_mtime >= since]
     if not logs:

@@ -45,12 +45,12 @@ _ACCOUNT: Final = "123456789012"  # moto's
 _FOUNDATION: Final = "cdk-sglang-local-foundation"
 _AGENT: Final = "cdk-sglang-local-agent"
 _OTHER_STACKS: Final = ("Foundation", "Observability", agent.STACK)
-"""Stacks that are deployed before and after the endpoint's."""
+"""Stacks that are deployed before or after the endpoint's stack."""
 _EXIT_FAILED, _EXIT_USAGE, _EXIT_INTERRUPTED = 1, 2, 130
 
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 _ERROR: Final = re.compile(r"(‣ )?\w*Error: |❌ Deployment failed: ")
-"""Beginning of the error with which a command of CDK CLI 2.1148.1 ends."""
+"""Start of the error message with which a command of CDK CLI 2.1148.1 ends."""
 _LAST_LINES: Final = 12
 _LAST_PORT: Final = 65535
 _NEEDS_GB: Final = 6
@@ -86,14 +86,14 @@ def _about_files(error: OSError) -> str:
     place = f"{error.filename}: " if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return f"{place}{error.strerror}; `make local` needs about {_NEEDS_GB} GB: make room, then run it again"
-    return f"{place}{error.strerror or error}; mend that, then run the command again"
+    return f"{place}{error.strerror or error}; fix that, then run the command again"
 
 
 def up(port: int | None) -> None:
     """Deploy the local environment, ask the model a question, and print commands to try next.
 
     Args:
-        port: Port of the embedded AWS. Default: that of an earlier run, else 4566.
+        port: Port of the embedded AWS. Default: the port of an earlier run, else 4566.
     """
     start = time.monotonic()
     with_agent = agent.enabled()
@@ -114,7 +114,7 @@ def up(port: int | None) -> None:
             _bootstrap(environment)
         templates.result()
         grant(session, url, agent.ASSEMBLY if with_agent else _ASSEMBLY)
-        # after the synth, which says what is wrong with the file
+        # after the synth, which reports any error in the file
         target = served() if environments is None else served(environments / "local.yaml")
         step("cdk deploy Foundation")
         _deploy("Foundation", environment=environment)
@@ -133,7 +133,7 @@ def up(port: int | None) -> None:
         lines = last_lines_of_engine(since=begun)
         raise LocalError("\n".join([str(error), *(["the engine's last lines:"] if lines else []), *lines])) from None
     with ThreadPoolExecutor() as pool:
-        logs = pool.submit(_deploy, "Observability", environment=environment)  # reads log groups of the endpoint
+        logs = pool.submit(_deploy, "Observability", environment=environment)  # reads the endpoint's log groups
         step(f"asking {target.component_name} through boto3 sagemaker-runtime")
         answer = ask(session, url, target, kinds[0])
         logs.result()
@@ -175,7 +175,7 @@ def down(port: int | None) -> None:
     console.print(f"stopped; port {url.rsplit(':', 1)[1]} is free again, logs stay in {STATE.relative_to(ROOT)}/")
     if refused:
         raise LocalError(
-            f"{refused}\nit is gone with the embedded AWS; on AWS it would have stayed, so look at the reason first"
+            f"{refused}\nit was removed with the embedded AWS; on AWS it would have stayed, so check the reason first"
         )
     del port
 
@@ -184,7 +184,7 @@ def down(port: int | None) -> None:
 
 
 def aws_environment(url: str, server_credentials: Credentials) -> dict[str, str]:
-    """Environment in which every AWS client uses the embedded AWS alone."""
+    """Environment in which every AWS client uses only the embedded AWS."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return variables | {
         "AWS_ENDPOINT_URL": url,
@@ -207,13 +207,13 @@ def _cdk(*arguments: str, environment: Mapping[str, str], folder: Path = ROOT) -
         process = subprocess.run(command, cwd=folder, env=dict(environment), stdout=output, stderr=output, check=False)
     if process.returncode:
         text = log.read_bytes()[before:].decode(errors="replace")
-        raise LocalError(f"cdk {arguments[0]} failed:\n{reason_of(text)}\nthe whole log: {log.relative_to(ROOT)}")
+        raise LocalError(f"cdk {arguments[0]} failed:\n{reason_of(text)}\nfull log: {log.relative_to(ROOT)}")
 
 
 def reason_of(text: str) -> str:
     """Return the reason from the CLI's output: the error up to its first empty line, else the last lines.
 
-    After the error the CLI prints logs of functions and a stack trace of its own, which would push the reason off the screen.
+    After the error the CLI prints function logs and its own stack trace, which would push the reason off the screen.
     """
     lines = _COLOUR.sub("", text).strip().splitlines()
     starts = [number for number, line in enumerate(lines) if _ERROR.match(line)]
@@ -225,7 +225,7 @@ def reason_of(text: str) -> str:
 
 
 def _assembly() -> Path:
-    """Folder of the templates: with the agent, once it is deployed, so that `make local-down` destroys it too."""
+    """Folder of the templates: the one with the agent once it is deployed, so that `make local-down` destroys it too."""
     return agent.ASSEMBLY if agent.deployed() or agent.enabled() else _ASSEMBLY
 
 
@@ -238,7 +238,7 @@ def _synth(environment: Mapping[str, str], environments: Path | None = None) -> 
 
 
 def _bootstrap(environment: Mapping[str, str]) -> None:
-    # Where there is no cdk.json: from its folder the CLI would synthesise the app first, which a bootstrap has no use for.
+    # In a folder without cdk.json: otherwise the CLI would synthesise the app first, which a bootstrap does not need.
     _cdk("bootstrap", f"aws://{_ACCOUNT}/{REGION}", environment=environment, folder=STATE)
 
 
@@ -260,7 +260,7 @@ def outputs(cloudformation: Any, stack: str) -> dict[str, str]:
 
 
 def _reports(session: boto3.session.Session, url: str) -> set[str]:
-    """Addresses of the agent's reports; none where the agent has no reference tools."""
+    """Addresses of the agent's reports; empty if the agent has no reference tools."""
     bucket = outputs(session.client("cloudformation", endpoint_url=url), _AGENT).get("ReportsBucket")
     if bucket is None:
         return set()

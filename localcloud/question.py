@@ -1,4 +1,4 @@
-"""The first question of `make local`: asked through boto3, and its answer printed with its speed and what to try next."""
+"""The first question of `make local`: asked through boto3; its answer is printed with its speed and commands to try next."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Asked:
 
     Attributes:
         answer: What the model sent.
-        speed: How fast it came, in words.
-        counted: What the engine said of this request, in words: its id, the tokens it read and wrote, and why it ended.
+        speed: How fast it arrived, in words.
+        counted: What the engine reported about this request, in words: its id, the tokens read and written, and why it ended.
     """
 
     answer: ChatAnswer
@@ -74,7 +74,7 @@ def ask(session: boto3.session.Session, url: str, target: Served, kind: Kind) ->
 
 
 class EngineCounts:
-    """What the engine says of one streamed request in its chunks."""
+    """What the engine reports about one streamed request in its chunks."""
 
     def __init__(self) -> None:
         self._id = ""
@@ -109,7 +109,7 @@ def print_result(
         target: The component that answered.
         kind: The model that answered.
         url: Address of the embedded AWS.
-        seconds: Seconds that the command has taken.
+        seconds: Duration of the command so far, in seconds.
     """
     console.print()
     console.print(f"model     {kind.title}, {kind.origin}", markup=False, soft_wrap=True)
@@ -122,9 +122,7 @@ def print_result(
     console.print(f"engine    {outcome.counted}", markup=False, soft_wrap=True)
     console.print(f"took      {seconds:.0f} s")
     console.print()
-    console.print(
-        "look at it, and make something happen: the fleet live, load, faults, skipped time, a killed copy, a chat"
-    )
+    console.print("console: watch the fleet live, send load, inject faults, skip time, kill a copy, chat")
     console.print(f"  {server_credentials.console_address(url)}", markup=False, soft_wrap=True)
     console.print()
     console.print("try next")

@@ -1,4 +1,4 @@
-"""Service quotas of `make local`: its account is new, with AWS's defaults, and asks for what the deployed environment needs, as one does on AWS."""
+"""Service quotas of `make local`: its account is new, with AWS's defaults, and requests what the deployed environment needs, as on AWS."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _most(variant: dict[str, Any]) -> int:
 
 
 def grant(session: boto3.session.Session, url: str, assembly: Path) -> None:
-    """Request an increase of each quota that is too small for an environment, and print what the account has been granted.
+    """Request an increase of each quota that is too small for an environment, and print what was granted.
 
     Args:
         session: Credentials of the embedded AWS.
@@ -64,7 +64,7 @@ def grant(session: boto3.session.Session, url: str, assembly: Path) -> None:
             ServiceCode="sagemaker", QuotaCode=quota["QuotaCode"], DesiredValue=float(number)
         )
         console.print(
-            f"· quota granted: '{name}' ({quota['QuotaCode']}) is {number}, in a new account {quota['Value']:g}",
+            f"· quota granted: '{name}' ({quota['QuotaCode']}) is now {number}; a new account has {quota['Value']:g}",
             markup=False,
             soft_wrap=True,
         )

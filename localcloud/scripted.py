@@ -1,7 +1,7 @@
 """A scripted stand-in for a model that can call tools: `python -m localcloud.scripted` lets it answer for the local component.
 
-It is no model. It speaks the engine's OpenAI-compatible API (`/invocations` and `/v1/chat/completions`, streamed or not) and follows a fixed
-script: look the named patient up, save a report about the one who was found, and say so. The random model of `make local` knows no
+It is not a model. It speaks the engine's OpenAI-compatible API (`/invocations` and `/v1/chat/completions`, streamed or not) and follows a fixed
+script: look up the named patient, save a report about the patient found, and say so. The random model of `make local` knows no
 language, so it can show that requests and answers take the real path, but not what an agent does with tools.
 """
 
@@ -30,7 +30,7 @@ _NOT_NAMES: Final = {"Save", "Find", "Look", "Patient", "Please", "Intake", "The
 
 
 def clinical_intake(request: dict[str, Any]) -> Answer:
-    """Decide by the messages since the user's last one: search, then save, then answer."""
+    """Decide from the messages since the user's last one: search, then save, then answer."""
     messages = request["messages"]
     last = max(index for index, message in enumerate(messages) if message["role"] == "user")
     results = [_text(message) for message in messages[last + 1 :] if message["role"] == "tool"]
@@ -89,7 +89,7 @@ class ScriptedModel:
                     self.wfile.flush()
 
             def log_message(self, *_: object) -> None:
-                """Log nothing: prompts do not belong into a terminal."""
+                """Log nothing: prompts do not belong in a terminal."""
 
         self._handler = Handler
         self.port = 0
@@ -108,7 +108,7 @@ class ScriptedModel:
 
 @contextmanager
 def standing_in(url: str, secret: str, component: str, model: ScriptedModel) -> Iterator[None]:
-    """Let a scripted model answer for a component of the embedded AWS, as long as the block lasts.
+    """Let a scripted model answer for a component of the embedded AWS, for the duration of the block.
 
     Args:
         url: Address of the embedded AWS.
@@ -143,7 +143,7 @@ def main(component: str | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     with ScriptedModel() as model, standing_in(server["url"], secret, component, model):
-        sys.stdout.write(f"a script answers for {component}, no model does; Ctrl-C ends it\n")
+        sys.stdout.write(f"a script answers for {component} in the model's place; Ctrl-C ends it\n")
         sys.stdout.flush()
         try:
             threading.Event().wait()
@@ -211,7 +211,7 @@ def _text(message: dict[str, Any]) -> str:
 
 
 def _name(text: str) -> str | None:
-    """The patient's name in a message: two capitalised words or more, without a verb at the beginning."""
+    """The patient's name in a message: two or more capitalised words, without a leading verb."""
     for match in _NAME.finditer(text):
         words = match[1].split()
         while words and words[0] in _NOT_NAMES:

@@ -1,4 +1,4 @@
-"""What `environments/local.yaml` serves: the names and places that `make local` needs of it, so that the file may be edited."""
+"""What `environments/local.yaml` serves: the names and prefixes that `make local` reads from it, so that the file may be edited."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m evals`: run the conversations, print a table, and be a gate: 0 passed, 1 failed, 2 could not run."""
+"""`python -m evals`: run the conversations and print a table. Exit status: 0 passed, 1 failed, 2 could not run."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def gate(outcomes: list[Outcome], *, share: float, baseline: dict[str, Any] | No
 
     Args:
         outcomes: The run.
-        share: Least share of passed cases, 0 to 1.
-        baseline: Report of an earlier run: what passed there has to pass here.
+        share: Minimum share of passed cases, 0 to 1.
+        baseline: Report of an earlier run: cases that passed there must pass here.
     """
     passed = sum(outcome.passed for outcome in outcomes)
     reasons = [f"{outcome.case} must pass" for outcome in outcomes if outcome.must and not outcome.passed]
@@ -95,7 +95,7 @@ def gate(outcomes: list[Outcome], *, share: float, baseline: dict[str, Any] | No
 
 
 def _report(version: int, settings: Settings, outcomes: list[Outcome]) -> dict[str, Any]:
-    """The outcomes without any word of the conversations, to keep and to compare."""
+    """The outcomes without the text of the conversations, to keep and to compare."""
     return {
         "version": version,
         "prompt_version": settings.prompt_version,
@@ -120,7 +120,7 @@ async def _run_all(
 
 
 def _variables(options: argparse.Namespace) -> dict[str, str]:
-    """The options as the agent's variables; the tools and the memory are the run's own."""
+    """The options as the agent's variables; the run supplies its own tools and memory."""
     values = {
         "CDK_SGLANG_ENDPOINT": options.endpoint,
         "CDK_SGLANG_COMPONENT": options.component,

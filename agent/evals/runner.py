@@ -1,4 +1,4 @@
-"""Run conversations and judge them; the judgements are rules, so that the same answers always get the same result."""
+"""Run conversations and judge them; judging follows fixed rules, so that the same answers always get the same result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from intake.settings import Settings
 
 CASES: Final = Path(__file__).with_name("cases.json")
 _LEAKED_CALL: Final = re.compile(r"\{\s*\"(name|type)\"\s*:\s*\"[\w_]+\"\s*,\s*\"(parameters|arguments|function)\"")
-"""A tool call written as text, which happens if the engine's parser does not fit the model's template."""
+"""A tool call written as text, which happens if the engine's parser does not match the model's template."""
 
 
 @dataclass
@@ -23,9 +23,9 @@ class Outcome:
 
     Attributes:
         case: Id of the case.
-        must: Whether its failure fails the run, whatever the share of passed ones.
+        must: Whether its failure fails the run, regardless of the share of passed cases.
         tools: Tools that were called, in order.
-        problems: What was wrong, a sentence each; empty if it passed.
+        problems: Problems found, one sentence each; empty if it passed.
         tokens: Tokens of all turns.
         events: All events, for `--show`.
     """
@@ -39,7 +39,7 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing was wrong."""
+        """Whether the case passed."""
         return not self.problems
 
 
@@ -60,7 +60,7 @@ async def run(
         settings: The component, the limits and the prompt's version.
         schemas: File with the tools' schemas.
     """
-    from intake.session import Session  # takes seconds, which a mistake in the command line need not
+    from intake.session import Session  # late: it takes seconds
 
     clinic = Clinic(patients, schemas)
     session = Session(f"evals-{uuid.uuid4().hex}", "evals", settings, clinic.tools)

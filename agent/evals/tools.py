@@ -1,4 +1,4 @@
-"""Made-up tools for the conversations, under the names and schemas of the real ones: nothing is looked up anywhere, and nothing is saved."""
+"""Stand-in tools for the conversations, under the names and schemas of the real ones: they look nothing up, and save nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TARGET: Final = "clinical"
 
 
 class Clinic:
-    """The tools, and what they were called with.
+    """The tools, and a record of their calls.
 
     Args:
         patients: Made-up patients.
@@ -57,7 +57,7 @@ class Clinic:
         return PythonAgentTool(name, spec, call)
 
     def patient_search(self, query: str, birth_date: str = "") -> dict[str, Any]:
-        """Return the one patient whom a query means, as the real tool does."""
+        """Return the one patient that a query identifies, as the real tool does."""
         words = set(re.findall(r"\w+", query.lower()))
         found = [
             patient
@@ -68,7 +68,7 @@ class Clinic:
         return {"count": len(found), "patients": found if len(found) == 1 else []}
 
     def save_medical_report(self, patient_id: str, **_: Any) -> dict[str, Any]:
-        """Note for whom a report would be saved."""
+        """Record for which patient a report would be saved."""
         self.saved_for.append(patient_id)
         return {"report_id": "0" * 20, "version_id": "1", "format": "markdown"}
 

@@ -1,4 +1,4 @@
 """The clinical-intake assistant: a Strands agent whose model is an inference component and whose tools are behind an MCP gateway.
 
-Imports nothing of cdk-sglang: these files are the code zip of an AgentCore runtime.
+Imports nothing from cdk-sglang: these files are the code zip of an AgentCore runtime.
 """

@@ -1,4 +1,4 @@
-"""Answers of both model routes: tool calls in one piece, and those with broken arguments noted."""
+"""Answers of both model routes: tool calls are assembled, and those with malformed arguments are recorded."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 
 async def checked(chunks: AsyncIterator[Any], malformed: set[str]) -> AsyncIterator[Any]:
-    """Pass an answer on, with each tool call's arguments in one piece; note the calls whose arguments are no JSON object.
+    """Pass on an answer with each tool call's arguments in one piece; record the calls whose arguments are not a JSON object.
 
-    Strands logs such arguments and calls the tool without any; here the call reaches the tools as empty, and they refuse it by its id.
+    Strands logs such arguments and calls the tool without any; here the call reaches the tools without arguments, and they refuse it by its id.
 
     Args:
         chunks: Strands' chunks.

@@ -1,4 +1,4 @@
-"""AgentCore's HTTP protocol around the turns: what comes in is checked, what goes out is one of the events of docs/agent.md."""
+"""AgentCore's HTTP protocol around the turns: input is checked, and output is one of the events in docs/agent.md."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from intake.session import Sessions
 
 PROMPT_BYTES: Final = 32 * 1024
-"""Longest message: a token budget's worth, and ten pages of text."""
+"""Maximum length of a message: about a turn's token budget, or ten pages of text."""
 _KEY: Final = re.compile(r"[A-Za-z0-9-]{8,64}")
 _LOCAL_SESSION: Final = "local-session-without-an-id-of-its-own"
 
@@ -27,7 +27,7 @@ app = BedrockAgentCoreApp()
 
 @cache
 def _sessions() -> Sessions:
-    """Load Strands with the first request: the server listens before, as a runtime has 30 s to start."""
+    """Load Strands with the first request: the server listens before that, since a runtime has 30 s to start."""
     from intake.session import Sessions
 
     return Sessions()

@@ -1,4 +1,4 @@
-"""One boto3 session for the process: each would read the descriptions of AWS's services again, 0.3 s a client."""
+"""One boto3 session for the process: each session would read the descriptions of AWS's services again, 0.3 s per client."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 import boto3
 
 making: Final = threading.Lock()
-"""Held while a client is made: sessions of boto3 are not safe to make clients with from several threads."""
+"""Held while a client is created: creating clients from one boto3 session is not thread-safe."""
 
 
 @cache

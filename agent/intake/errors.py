@@ -1,4 +1,4 @@
-"""What the user sees of a failure: a code for programs and a sentence for people, without texts of other systems.
+"""What the user sees of a failure: a machine-readable code and a sentence, without texts of other systems.
 
 Texts of exceptions can hold what was sent (a validation error quotes its input), so none of them reaches the user, a log line or a span.
 """
@@ -42,7 +42,7 @@ class TurnError(Exception):
     """A failure that ends a turn.
 
     Args:
-        code: Short name for programs, for example `model_asleep`.
+        code: Machine-readable short name, for example `model_asleep`.
         text: Sentence for the user: what happened, and what to do next.
     """
 
@@ -52,7 +52,7 @@ class TurnError(Exception):
         self.text = text
 
     def event(self) -> dict[str, str]:
-        """Return the event that tells the user."""
+        """Return the event that informs the user."""
         return {"type": "error", "code": self.code, "text": self.text}
 
 
@@ -67,10 +67,10 @@ class AsleepError(TurnError):
 
 
 def describe(error: BaseException) -> TurnError:
-    """Return what the user is told of an exception.
+    """Return what the user is told about an exception.
 
     Args:
-        error: Any exception of a turn; wrapped ones are looked into.
+        error: Any exception of a turn; wrapped ones are unwrapped.
     """
     for cause in _causes(error):
         if isinstance(cause, TurnError):

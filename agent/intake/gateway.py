@@ -16,12 +16,12 @@ from intake.errors import TurnError
 
 SERVICE: Final = "bedrock-agentcore"
 CONNECT_SECONDS: Final = 15
-"""Longest time for the connection and the list of tools: half of what a runtime may take to start."""
+"""Maximum time for the connection and the list of tools: half the start-up time of a runtime."""
 _REFUSED: Final = (401, 403)
 
 
 class SigV4(httpx.Auth):
-    """Signs requests for an IAM-authorised gateway; credentials are read for each, so they may be renewed meanwhile.
+    """Signs requests for an IAM-authorised gateway; credentials are read for each request, so they may be renewed in between.
 
     Args:
         session: Source of the credentials.
@@ -37,7 +37,7 @@ class SigV4(httpx.Auth):
         """HTTP status of the last answer; 0 before the first."""
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Sign a request, and note how it was answered."""
+        """Sign a request, and record the status of its answer."""
         if self._credentials is None:
             raise TurnError("tools_forbidden", "The agent has no credentials for the tools. Tell the operator.")
         headers = {name: request.headers[name] for name in ("host", "content-type") if name in request.headers}
@@ -64,7 +64,7 @@ class Gateway:
 
     @property
     def refused(self) -> bool:
-        """Whether the gateway's last answer was a refusal of this agent."""
+        """Whether the gateway's last answer refused this agent."""
         return self.auth.status in _REFUSED
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
-"""What the agent's tools may be called with, whatever a prompt or a document in it says.
+"""What the agent's tools may be called with, regardless of the content of a prompt or document.
 
-One session is about one patient: the first whom a search finds. Another patient's record never reaches the model, and a report is saved for that
-patient alone. Arguments that a tool does not have (a bucket, a key) are refused here, and again by the tool. The rules are code and no sentence in the
+One session is about one patient: the first one that a search finds. Another patient's record never reaches the model, and a report is saved for that
+patient alone. Arguments that a tool does not have (a bucket, a key) are refused here, and again by the tool. The rules are code, not sentences in the
 system prompt, since a model can be talked out of those.
 """
 
@@ -56,7 +56,7 @@ def refusal(name: str, arguments: dict[str, Any], allowed: set[str], patient: Pa
 
 
 def hide_others(name: str, result: dict[str, Any], patient: Patient) -> str:
-    """Keep the session to one patient: take note of the first whom a search finds, and hide any other.
+    """Limit the session to one patient: record the first one that a search finds, and hide any other.
 
     Args:
         name: The tool's name.
@@ -82,7 +82,7 @@ def hide_others(name: str, result: dict[str, Any], patient: Patient) -> str:
 
 
 def with_key(name: str, arguments: dict[str, Any], *, session_id: str, turn: str) -> dict[str, Any]:
-    """Return the arguments with an idempotency key that a repeated turn makes again; models invent `12345678` for every report.
+    """Return the arguments with an idempotency key that a repeated turn reproduces; models invent `12345678` for every report.
 
     Args:
         name: The tool's name.

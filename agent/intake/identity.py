@@ -1,4 +1,4 @@
-"""Who speaks, from what AgentCore has verified; never from the payload."""
+"""Identity of the user, from what AgentCore has verified; never from the payload."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ ANYBODY: Final = "caller"
 
 
 def actor(headers: Mapping[str, str] | None) -> str:
-    """Return an id of the user that says nothing about the user.
+    """Return an id of the user that reveals nothing about the user.
 
-    A bearer token is read without a check of its signature: the runtime passes the header on only after its JWT authorizer has checked it. With both
-    headers the token counts.
+    A bearer token is read without a check of its signature: the runtime passes the header on only after its JWT authorizer has checked it. If both
+    headers are present, the token counts.
 
     Args:
         headers: Headers that the runtime passes on.
@@ -28,7 +28,7 @@ def actor(headers: Mapping[str, str] | None) -> str:
         A digest of issuer and subject, or of the named user; `caller` if nobody is named.
 
     Raises:
-        TurnError: The token is none.
+        TurnError: The token is not valid.
     """
     by_name = {name.lower(): value for name, value in (headers or {}).items()}
     scheme, _, token = by_name.get("authorization", "").partition(" ")

@@ -1,7 +1,7 @@
-"""Short-term memory: the turns of a session in AgentCore Memory, so that it goes on after its microVM has ended.
+"""Short-term memory: the turns of a session in AgentCore Memory, so that it continues after its microVM has ended.
 
-One event for each finished turn: a turn is remembered whole or not at all. bedrock-agentcore's own session manager writes an event for each message, asks
-twice before the first, and reads events of another actor as a migration. Long-term memory is off: it hands the conversation to a model that extracts
+Each finished turn is one event: a turn is remembered completely or not at all. bedrock-agentcore's own session manager writes an event for each message, asks
+twice before the first, and reads events of another actor as a migration. Long-term memory is off: it passes the conversation to a model that extracts
 records without an expiry of the session's, and brings them back as text before the user's question.
 """
 
@@ -18,10 +18,10 @@ from botocore.config import Config
 from intake import aws
 
 TURNS: Final = 20
-"""Turns that a session begins with: more than a model's context holds."""
+"""Maximum number of turns that a session starts with: more than fit in a model's context."""
 _PAGE: Final = 100
 _SESSION: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9-_]{0,98}")
-"""Session ids that the memory takes; the runtime takes longer ones (https://docs.aws.amazon.com/bedrock-agentcore/latest/APIReference/
+"""Session ids that the memory accepts; the runtime takes longer ones (https://docs.aws.amazon.com/bedrock-agentcore/latest/APIReference/
 API_CreateEvent.html, read 2026-11)."""
 DOWN: Final = (
     "The memory service does not answer; this conversation goes on without it and is forgotten when the session ends."
@@ -34,14 +34,14 @@ class Memory:
     Args:
         memory_id: Id of the memory.
         session_id: Id of the session.
-        actor: Id of the user; another user's session of the same id is another.
+        actor: Id of the user; another user's session with the same id is a different one.
         region: Region of the memory.
     """
 
     def __init__(self, memory_id: str, session_id: str, actor: str, region: str) -> None:
         name = session_id if _SESSION.fullmatch(session_id) else f"s-{sha256(session_id.encode()).hexdigest()[:48]}"
         self._names = {"memoryId": memory_id, "sessionId": name, "actorId": actor}
-        # 8 s in all: the turn goes on without a memory that does not answer.
+        # 8 s in total: after that the turn continues without memory.
         config = Config(connect_timeout=2, read_timeout=4, retries={"total_max_attempts": 1})
         with aws.making:
             self._client = aws.session(region).client("bedrock-agentcore", config=config)
@@ -61,7 +61,7 @@ class Memory:
         return [message for turn in turns for message in turn["messages"]], patient
 
     def remember(self, messages: list[dict[str, Any]], patient: str) -> None:
-        """Keep a finished turn.
+        """Save a finished turn.
 
         Args:
             messages: Its messages, the user's first.

@@ -1,7 +1,7 @@
-"""The model: an inference component, by SigV4.
+"""The model: an inference component, called with SigV4.
 
 The class corrects Strands' `SageMakerAIModel` 1.62.0, which sends only the first text of a message, counts no tokens of streams, logs prompts,
-takes a stream that breaks off for a whole answer, and maps neither throttling nor an overflow of the context to Strands' exceptions.
+treats an interrupted stream as a complete answer, and maps neither throttling nor an overflow of the context to Strands' exceptions.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class SageMakerRoute(SageMakerAIModel):
             AsleepError: The component has no copy.
             ModelThrottledException: The endpoint or the engine is full.
             ContextWindowOverflowException: The conversation is too long.
-            TurnError: Anything else.
+            TurnError: Any other error.
         """
         request = self.format_request(messages, tool_specs, system_prompt, tool_choice, **kwargs)
         try:

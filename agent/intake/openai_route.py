@@ -20,13 +20,13 @@ from intake.errors import TurnError
 from intake.settings import READ_SECONDS, Settings
 
 _TOKEN_SECONDS: Final = 900
-"""Life of a bearer token: whoever has one may invoke as the agent does."""
+"""Lifetime of a bearer token: its holder may invoke as the agent does."""
 
 
 class OpenAIRoute(OpenAIModel):
     """The endpoint's OpenAI-compatible path, with a new bearer token for each request.
 
-    The role needs sagemaker:CallWithBearerToken on `*` beside InvokeEndpoint.
+    The role needs sagemaker:CallWithBearerToken on `*` in addition to InvokeEndpoint.
 
     Args:
         settings: The agent's settings.
@@ -60,13 +60,13 @@ class OpenAIRoute(OpenAIModel):
         return request
 
     def format_chunk(self, event: dict[str, Any], **kwargs: Any) -> Any:
-        """Return a chunk of the answer; refuse the end of a stream that gave no reason, which Strands takes for a whole answer."""
+        """Return a chunk of the answer; refuse the end of a stream without a reason, which Strands treats as a complete answer."""
         if event["chunk_type"] == "message_stop" and event["data"] == "end_turn":
             raise TurnError(*refusals.INTERRUPTED)
         return super().format_chunk(event, **kwargs)
 
     async def stream(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        """Yield the answer as Strands' chunks; errors as of `SageMakerRoute.stream`."""
+        """Yield the answer as Strands' chunks; errors as in `SageMakerRoute.stream`."""
         begun = False
         try:
             async for chunk in checked(super().stream(*args, **kwargs), self.malformed):

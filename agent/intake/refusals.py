@@ -1,4 +1,4 @@
-"""Errors of SageMaker and of the engine behind it, as what a turn does about them."""
+"""Errors of SageMaker and of the engine behind it, as exceptions that tell a turn what to do."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def of_request(error: BaseException) -> BaseException:
 
 
 def of_stream(error: BaseException) -> BaseException:
-    """Return the exception that stands for an error in the middle of the answer: it is never asked for twice.
+    """Return the exception that stands for an error in the middle of the answer: the request is never repeated.
 
     Args:
         error: Error of botocore or of the connection.
@@ -77,7 +77,7 @@ def of_answer(code: str, text: str, status: int | None) -> BaseException:  # noq
 
     Args:
         code: SageMaker's code, for example `ModelError`; empty if unknown.
-        text: The message, of which no word goes further.
+        text: The message, which is not passed on.
         status: The container's HTTP status; None if the error is SageMaker's own.
     """
     from_engine = code == "ModelError"

@@ -22,20 +22,20 @@ logger = logging.getLogger("intake")
 
 WAITING: Final = "An earlier message in this session is still being answered; yours is next."
 QUEUE: Final = 4
-"""Turns of one session that may wait; more are refused, as nobody types that fast."""
+"""Maximum number of waiting turns of one session; more are refused, since nobody types that fast."""
 _REPEATS: Final = 8
 """Finished turns whose events are kept for a caller that sends the same idempotency key again."""
 _DOES_NOT_ANSWER: Final = "tools_unavailable"
 
 
 class Session:
-    """The agent of one session; made at its first turn, and again after the gateway's connection was lost.
+    """The agent of one session; created at its first turn, and again after the gateway's connection was lost.
 
     Args:
         session_id: Id of the session.
         actor: Id of its user.
         settings: The agent's settings.
-        tools: Tools of Strands' beside those of the gateway.
+        tools: Strands tools in addition to those of the gateway.
     """
 
     def __init__(self, session_id: str, actor: str, settings: Settings, tools: Sequence[Any] = ()) -> None:
@@ -88,7 +88,7 @@ class Session:
             self._lock.release()
 
     async def _run(self, prompt: str, key: str) -> AsyncIterator[Event]:
-        """Run the turn beside its reader, since hooks tell of it while the model is silent."""
+        """Run the turn concurrently with its reader, since hooks report on it while the model is silent."""
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
         events: list[Event] = []
         self._turn = Turn(emit=queue.put_nowait) if not key else Turn(emit=queue.put_nowait, key=key)
@@ -99,7 +99,7 @@ class Session:
                 events.append(event)
                 yield event
         finally:
-            if not task.done():  # the reader has gone
+            if not task.done():  # the reader has disconnected
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
         if key and events and events[-1].get("stop_reason") not in {None, "error"}:
@@ -150,7 +150,7 @@ class Session:
         return self._agent
 
     def _make(self) -> Agent:
-        """Make the agent; connects to the gateway, so it runs in a thread."""
+        """Create the agent; connects to the gateway, so it runs in a thread."""
         with aws.making:
             model = (OpenAIRoute if self._settings.model_api == "openai" else SageMakerRoute)(self._settings)
         tools: list[Any] = [self._hand_over(), *self._tools]
@@ -287,7 +287,7 @@ def _new(messages: list[Any], earlier: list[Any]) -> list[Any]:
 
 
 def _close_turn(messages: list[Any], earlier: list[Any], prompt: str, turn: Turn) -> None:
-    """Leave a conversation that the model can go on with: a failed turn ends with a sentence of the assistant's, and no open tool call."""
+    """Leave a conversation that the model can continue: a failed turn ends with a sentence of the assistant, without an open tool call."""
     if turn.ending is None:
         return
     if not _new(messages, earlier):

@@ -13,7 +13,7 @@ from intake.errors import TurnError
 MAX_ANSWER_TOKENS: Final = 2048
 """Tokens of one answer, unless the environment says otherwise: a report of three pages."""
 READ_SECONDS: Final = 120
-"""Longest silence of the endpoint; SageMaker itself ends a response stream after 8 minutes."""
+"""Maximum silence of the endpoint; SageMaker itself ends a response stream after 8 minutes."""
 
 _REQUIRED: Final = {"endpoint": "CDK_SGLANG_ENDPOINT", "component": "CDK_SGLANG_COMPONENT"}
 _APIS: Final = ("sagemaker", "openai")
@@ -29,8 +29,8 @@ class Settings:
         component: Name of the inference component on it: a base component or an adapter.
         adapter: Label of the adapter for traces; empty for a base component.
         model_api: `sagemaker` (InvokeEndpointWithResponseStream) or `openai` (the endpoint's OpenAI-compatible path).
-        gateway_url: Address of the MCP gateway; empty for an agent without tools of a gateway.
-        memory_id: Id of the AgentCore memory; empty for none.
+        gateway_url: Address of the MCP gateway; empty for an agent without gateway tools.
+        memory_id: Id of the AgentCore memory; empty if there is none.
         max_tool_calls: Tool calls of one turn.
         token_budget: Tokens of one turn, read and written.
         answer_tokens: Tokens of one answer of the model, at which it is cut off.

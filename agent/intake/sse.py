@@ -1,4 +1,4 @@
-"""Server-sent events of a chat answer, from bytes that come in any pieces."""
+"""Server-sent events of a chat answer, from bytes that arrive in arbitrary pieces."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def events(body: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         body: botocore's event stream; its parts begin and end anywhere, within a character too.
 
     Yields:
-        One object per `data:` line. Lines that are no JSON object are left out.
+        One object per `data:` line. Lines that are not a JSON object are skipped.
     """
     buffer = b""
     for part in body:

@@ -1,7 +1,7 @@
-"""Spans and log lines without patients' data, and the trace's way to SGLang.
+"""Spans and log lines without patients' data, and passing the trace to SGLang.
 
-Three things hold whatever an author's code or a package does: attributes and events that carry contents are replaced before a span is exported, the
-texts of exceptions are taken out of spans, and of other packages' log lines only the name, the level and the place are left. `AWS_REDACT_SPAN_ATTRIBUTES`
+Three things hold regardless of what an author's code or a package does: attributes and events that carry contents are replaced before a span is exported, the
+texts of exceptions are taken out of spans, and other packages' log lines keep only the name, the level and the location. `AWS_REDACT_SPAN_ATTRIBUTES`
 names further attributes (it is AWS's own variable: its distribution redacts by it too); `none` switches all of it off.
 """
 
@@ -30,9 +30,9 @@ session: Final[contextvars.ContextVar[str]] = contextvars.ContextVar("session", 
 
 _OWN_LOGGERS: Final = ("intake", "evals")
 _DEFAULTS: Final = {
-    # Contents of messages are not made into attributes or log events in the first place.
+    # Contents of messages do not become attributes or log events in the first place.
     "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "false",
-    # Health checks are no traces.
+    # Health checks are not traced.
     "OTEL_PYTHON_STARLETTE_EXCLUDED_URLS": "ping",
     "OTEL_PYTHON_EXCLUDED_URLS": "ping",
     # With AWS's distribution in the process, MLflow would send its traces where the spans go, and each span twice.
@@ -41,7 +41,7 @@ _DEFAULTS: Final = {
 
 
 def redacts() -> bool:
-    """Whether contents are taken out of spans and log lines."""
+    """Whether contents are removed from spans and log lines."""
     return os.environ.get("AWS_REDACT_SPAN_ATTRIBUTES", "").strip().lower() != "none"
 
 
@@ -80,7 +80,7 @@ def custom_attributes() -> str:
 
 
 class Redactor:
-    """Span processor: labels spans when they start, and takes contents out before any exporter sees them.
+    """Span processor: labels spans when they start, and removes contents before any exporter sees them.
 
     Args:
         labels: Attributes of every span.
@@ -162,7 +162,7 @@ def _add_processor() -> None:
 
 
 def _quiet_logs() -> None:
-    """Let only this agent's own log lines carry text; the factory is the one place that every handler's records come from."""
+    """Let only this agent's own log lines contain text; the factory is the only source of every handler's records."""
     make: Callable[..., logging.LogRecord] = logging.getLogRecordFactory()
 
     def factory(*args: Any, **kwargs: Any) -> logging.LogRecord:
@@ -192,7 +192,7 @@ def _print_kind(kind: type[BaseException]) -> None:
 
 
 def _start_mlflow() -> None:
-    """Trace to MLflow as well; a packaging without its modules, or a server that does not answer, leaves the agent as it is."""
+    """Trace to MLflow as well; a package without its modules, or a server that does not answer, does not affect the agent."""
     try:
         import mlflow
 
@@ -203,7 +203,7 @@ def _start_mlflow() -> None:
 
 
 class Guarded:
-    """A span processor whose failures are nobody else's: MLflow's raises in the request if its server does not answer.
+    """A span processor whose failures affect nothing else: MLflow's raises in the request if its server does not answer.
 
     Args:
         processor: The processor.
@@ -213,7 +213,7 @@ class Guarded:
         self._processor = processor
 
     def __getattr__(self, name: str) -> Any:
-        """Return an attribute of the processor; its methods as ones that never raise."""
+        """Return an attribute of the processor; methods are wrapped so that they never raise."""
         value = getattr(self._processor, name)
         if not callable(value):
             return value

@@ -1,4 +1,4 @@
-"""One turn: a message of the user's, the model's answers, and the tool calls between them; bounded, and told as events."""
+"""One turn: a message of the user, the model's answers, and the tool calls between them; bounded, and reported as events."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Turn:
 
     Args:
         emit: Takes each event for the user.
-        key: The caller's idempotency key, or one of this turn alone.
+        key: The caller's idempotency key, or one generated for this turn.
     """
 
     emit: Callable[[Event], None]
@@ -66,7 +66,7 @@ class Turn:
         return self.read + self.written
 
     def done(self, stop_reason: str) -> Event:
-        """Return the turn's last event, and log the turn in one line without any of its words.
+        """Return the turn's last event, and log the turn in one line without its text.
 
         Args:
             stop_reason: Why it ended.
@@ -86,7 +86,7 @@ class Limits(HookProvider):
         session_id: Id of the session.
         patient: The session's patient.
         turn: Returns the running turn.
-        malformed: Ids of tool calls whose arguments were no JSON.
+        malformed: Ids of tool calls whose arguments were not JSON.
         refused: Whether the gateway refused the last request.
     """
 
@@ -116,7 +116,7 @@ class Limits(HookProvider):
         registry.add_callback(AfterToolsEvent, self.after_tools)
 
     def before_model(self, event: BeforeModelCallEvent) -> None:
-        """End the turn if its tokens are spent."""
+        """End the turn if its token budget is used up."""
         turn = self._turn()
         if turn.tokens >= self._settings.token_budget:
             turn.ending = turn.ending or TurnError(
@@ -160,7 +160,7 @@ class Limits(HookProvider):
         turn.emit({"type": "tool", "name": guard.short(name), "state": "started"})
 
     def after_tool(self, event: AfterToolCallEvent) -> None:
-        """Hide other patients; tell how the call ended, without the texts of exceptions."""
+        """Hide other patients; report how the call ended, without the texts of exceptions."""
         if event.cancel_message is not None:
             return
         turn, result = self._turn(), dict(event.result)

@@ -1,4 +1,4 @@
-"""Waiting for a model that is asleep or full, with word to the user: bounded, and only while no copy has seen the request."""
+"""Waiting for a model that is asleep or busy, with status messages to the user: bounded, and only while no copy has seen the request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from intake.errors import AsleepError
 
 FIRST_WAIT: Final = 0.5
 LONGEST_WAIT: Final = 15.0
-"""Seconds between two questions whether the component is awake; short enough to keep the user's connection open."""
+"""Seconds between two checks whether the component is awake; short enough to keep the user's connection open."""
 THROTTLED_ATTEMPTS: Final = 4
 ASLEEP: Final = "The model is starting, which takes some minutes; your message waits for it."
 STILL_ASLEEP: Final = "The model is still starting ({seconds} s)."
@@ -23,10 +23,10 @@ THROTTLED: Final = "The model is busy; your message is sent again."
 
 
 class Patience(HookProvider):
-    """Asks again after refusals that no copy has seen.
+    """Retries after refusals of requests that no copy has seen.
 
     Args:
-        wake_seconds: Seconds to wait in all for a component without a copy.
+        wake_seconds: Total seconds to wait for a component without a copy.
         tell: Called with a sentence for the user.
     """
 

@@ -1,7 +1,7 @@
 """A second, small agent on the same gateway and the same endpoint: LangGraph instead of Strands.
 
-A starting point for an author who prefers LangGraph (`agent: {code: agent/langgraph_example}`), and no second product: it has one patient rule fewer than the
-other (`intake/guard.py`), keeps no memory and does not wait for a model that is asleep. It speaks the same events.
+A starting point for an author who prefers LangGraph (`agent: {code: agent/langgraph_example}`), and not a second product: it has one patient rule fewer than the
+other (`intake/guard.py`), keeps no memory and does not wait for a model that is asleep. It sends the same events.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PROMPT = (
 
 
 def frozen(session: boto3.Session) -> Any:
-    """Return the credentials of now.
+    """Return the current credentials.
 
     Raises:
         PermissionError: There are none.
@@ -141,7 +141,7 @@ async def invoke(payload: Any, context: RequestContext) -> AsyncIterator[dict[st
             read, written = read + usage.get("input_tokens", 0), written + usage.get("output_tokens", 0)
     except Exception as error:  # noqa: BLE001  the SDK would send its text, which can quote the patient's record
         stop = "error"
-        _graphs.pop(session_id, None)  # a conversation with an open tool call cannot go on
+        _graphs.pop(session_id, None)  # a conversation with an open tool call cannot continue
         yield {
             "type": "error",
             "code": "internal",

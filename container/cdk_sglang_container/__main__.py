@@ -1,4 +1,4 @@
-"""`python -m cdk_sglang_container`: read the environment, try the GPUs, become SGLang's server."""
+"""`python -m cdk_sglang_container`: read the environment, test the GPUs, become SGLang's server."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _stop_while_starting(_signal: int, _frame: object) -> None:
 
 
 def prepare(settings: Settings) -> ServerArgs:
-    """Everything that can refuse, before weights are read.
+    """Run every check that can refuse the start, before weights are read.
 
     Args:
         settings: The container's own.
@@ -69,9 +69,9 @@ def prepare(settings: Settings) -> ServerArgs:
         SGLang's checked arguments.
 
     Raises:
-        RefusedError: With what to change.
+        RefusedError: The message names what to change.
     """
-    preflight = Preflight.start()  # tries the GPUs in another process while SGLang's modules are imported here
+    preflight = Preflight.start()  # tests the GPUs in another process while SGLang's modules are imported here
     try:
         arguments, values = parse(os.environ, settings)
         on_cpu = _on_cpu()
@@ -89,14 +89,14 @@ def prepare(settings: Settings) -> ServerArgs:
 
 
 class _Parser(argparse.ArgumentParser):
-    """SGLang's command line, without two pages of usage before its complaint."""
+    """SGLang's command line, without two pages of usage before its error."""
 
     def error(self, message: str) -> NoReturn:
         raise RefusedError([f"SGLang's parser refuses: {message}"])
 
 
 def parse(environment: Mapping[str, str], settings: Settings) -> tuple[list[str], dict[str, Any]]:
-    """`SM_SGLANG_*` to SGLang's arguments.
+    """Convert `SM_SGLANG_*` to SGLang's arguments.
 
     Args:
         environment: Usually `os.environ`.
@@ -106,7 +106,7 @@ def parse(environment: Mapping[str, str], settings: Settings) -> tuple[list[str]
         The argument vector, and its values by field as SGLang's parser reads them.
 
     Raises:
-        RefusedError: A variable is wrong, or SGLang's parser says so.
+        RefusedError: A variable is wrong, or SGLang's parser rejects it.
     """
     from sglang.srt.plugins import load_plugins
     from sglang.srt.server_args import ServerArgs
@@ -145,14 +145,14 @@ def _cuda_major() -> int | None:
 
 
 def _resolve(arguments: list[str]) -> ServerArgs:
-    """Let SGLang settle its defaults and check them, so that what it refuses is one line and not a traceback."""
+    """Let SGLang resolve and check its defaults, so that a refusal is one line and not a traceback."""
     from sglang.srt.server_args import prepare_server_args
 
     try:
         server_args = prepare_server_args(arguments)
         server_args.resolve_once()
         server_args.check_server_args()
-    except Exception as error:  # SGLang refuses with whatever its authors had at hand, RuntimeError among them
+    except Exception as error:  # SGLang refuses with various exception types, RuntimeError among them
         message = " ".join(str(error).split()) or type(error).__name__
         raise RefusedError([f"SGLang refuses these settings: {message}"]) from error
     return server_args
@@ -165,7 +165,7 @@ def _serve(server_args: ServerArgs) -> int:
 
     os.environ[WORKER_APPLICATION_VARIABLE] = WORKER_APPLICATION
     os.environ[TOKENIZER_WORKERS_VARIABLE] = str(server_args.tokenizer_worker_num)
-    # SGLang's warm-up generates; a server that skipped it has proved nothing when it says it is up.
+    # SGLang's warm-up generates tokens; a server that skipped it may report that it is up without having generated any.
     os.environ["CDK_SGLANG_WARMED_UP"] = "0" if server_args.skip_server_warmup else "1"
     # Several workers import SGLang at the same time; uvicorn's supervisor would kill and restart those that take longer.
     os.environ.setdefault("SGLANG_UVICORN_WORKER_HEALTHCHECK_TIMEOUT", "120")

@@ -23,7 +23,7 @@ _BAD_REQUEST, _NOT_FOUND, _CONFLICT = 400, 404, 409
 
 
 class Adapters:
-    """What is registered, and how it gets there.
+    """The registered adapters, and how they are registered and deleted.
 
     Args:
         engine: SGLang.
@@ -38,14 +38,14 @@ class Adapters:
         """Register an adapter. Registering the same one again changes nothing, so SageMaker may retry.
 
         Args:
-            name: What callers will name.
+            name: Name that callers will use.
             source: Folder in this container.
-            preload: Load it now. Otherwise with its first request.
+            preload: Load it now. Otherwise it is loaded with its first request.
             pin: Never evict it from the engine.
 
         Raises:
             AdapterError: It cannot be used.
-            ConflictError: The name is another adapter's.
+            ConflictError: The name belongs to another adapter.
         """
         self._require_lora()
         folder = await asyncio.to_thread(self._checked_folder, check_name(name), source)
@@ -73,7 +73,7 @@ class Adapters:
         """
         self._require_lora()
         async with self._changing:
-            # First: what stays in this record, SGLang loads again by itself when a request names it.
+            # First: SGLang reloads by itself any adapter in this record when a request names it.
             reference = self._engine.lora_references.pop(name)
             if name not in self._engine.loaded_adapters:
                 return

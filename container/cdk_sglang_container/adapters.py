@@ -1,7 +1,7 @@
 """A LoRA adapter's folder, checked against its config, the server and the base model before SGLang sees it.
 
 SGLang 0.5.23 loads an adapter whose matrices do not fit, answers "success", and its scheduler dies with the first request
-that uses it; one that was trained with what SGLang does not know answers wrongly. The rules are those of
+that uses it; one that was trained with features that SGLang does not know answers wrongly. The rules are those of
 `cdk-sglang adapters pack` (`adapter_fields.py`, `adapter_rules.py`), over the config and the safetensors headers alone.
 """
 
@@ -24,7 +24,7 @@ from cdk_sglang_container.adapter_rules import (
 )
 
 _ADDED_TOKENS = "added_tokens.json"
-# What may stand in a URL path (`DELETE /adapters/{name}`) and in SGLang's `model: <base>:<adapter>`.
+# Characters allowed in a URL path (`DELETE /adapters/{name}`) and in SGLang's `model: <base>:<adapter>`.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,255}")
 _HEADER_LENGTH_BYTES = 8
 # Bytes of a value, and its exponent's bits (IEEE 754; BF16 is the upper half of F32).
@@ -38,20 +38,20 @@ class AdapterError(Exception):
 
 
 def check_name(name: str) -> str:
-    """The name, or an error that says what a name may be."""
+    """Return the name; raise an error with the allowed names otherwise."""
     if not _NAME.fullmatch(name):
         raise AdapterError(f"adapter name {name!r}: letters, digits, '.', '_' and '-' only, up to 256, no other first")
     return name
 
 
 def find_folder(source: str, *, within: Path) -> Path:
-    """The folder with the adapter's files: the one given, or its only child.
+    """Return the folder with the adapter's files: the given one, or its only child.
 
-    SageMaker unpacks the archive it was given, below its own folder; archives often hold one folder.
+    SageMaker unpacks the archive below its own folder; archives often contain a single folder.
 
     Args:
         source: `src` of `POST /adapters`.
-        within: Folder below which it must be, links followed.
+        within: Folder below which it must be, after links are resolved.
     """
     folder = Path(source.removeprefix("file://"))
     if not folder.resolve().is_relative_to(within.resolve()):
@@ -78,7 +78,7 @@ def check_adapter(folder: Path, *, model: Path, max_rank: int | None, target_mod
         target_modules: SGLang's `lora_target_modules`. Default: all are allowed.
 
     Raises:
-        AdapterError: With every problem of the config, else every problem of the weights.
+        AdapterError: With every problem of the config; if there is none, with every problem of the weights.
     """
     config = _read_config(folder)
     problems = [f"{CONFIG_FILE}: {problem}" for problem in config_problems(config)]
@@ -92,7 +92,7 @@ def check_adapter(folder: Path, *, model: Path, max_rank: int | None, target_mod
         )
         problems = [f"{WEIGHTS_FILE}: {problem}" for problem in found] + _added_tokens(folder, model)
     if not problems and not is_finite(folder / WEIGHTS_FILE):
-        # Its answers would be no numbers, and SGLang's scheduler ends when it samples from those.
+        # Its logits would be NaN, and SGLang's scheduler ends when it samples from those.
         problems = [
             f"{WEIGHTS_FILE}: holds values that are infinite or no numbers; train it again, with a lower learning rate"
         ]
@@ -152,10 +152,10 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Names, types and shapes of a safetensors file, from its header.
+    """Names, types and shapes of the tensors of a safetensors file, from its header.
 
     Raises:
-        AdapterError: The file is not a safetensors file, or not of the length its header says.
+        AdapterError: The file is not a safetensors file, or does not have the length that its header announces.
     """
     try:
         size = path.stat().st_size
@@ -182,7 +182,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def is_finite(path: Path) -> bool:
     """Whether all floating-point values of a safetensors file, whose header has been read, are numbers and finite.
 
-    Every exponent bit of one that is not is set. About a second for a gigabyte.
+    A value that is not has every exponent bit set. Takes about a second per gigabyte.
     """
     import numpy as np
 
@@ -205,7 +205,7 @@ def is_finite(path: Path) -> bool:
 
 @lru_cache(maxsize=1)
 def base_tensors(model: Path) -> dict[str, Tensor]:
-    """The base model's tensors by name; empty when they are not safetensors files in this folder."""
+    """The base model's tensors by name; empty if the folder has no safetensors files."""
     tensors: dict[str, Tensor] = {}
     for path in sorted(model.glob("*.safetensors")):
         try:

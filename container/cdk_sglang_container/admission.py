@@ -1,4 +1,4 @@
-"""Whether a request's body may go on to SGLang: read as JSON, and every field it has within its bounds."""
+"""Whether a request's body may be passed to SGLang: it is JSON, and each of its fields is within its bounds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cdk_sglang_container.http import HttpError
 if TYPE_CHECKING:
     from cdk_sglang_container.limits import RequestLimits
 
-# Objects of a body whose fields are the request's own: SGLang's, Ollama's, Vertex's.
+# Objects in a body whose fields count as fields of the request: SGLang's, Ollama's, Vertex's.
 _NESTED = ("sampling_params", "options", "parameters", "instances")
 _PROMPTS = ("prompt", "text", "input_ids", "input", "instances")
 _SHOWN_MAX = 80
@@ -53,7 +53,7 @@ def check_request(request: dict[str, Any], limits: RequestLimits) -> None:
         limits: The loaded model's and the operator's.
 
     Raises:
-        HttpError: 400 with the first field that is not, its value, and what it may be.
+        HttpError: 400 with the first field that is not, its value, and the allowed values.
     """
     _check_object(request, limits, "")
     _check_sequences(request, limits)
@@ -90,7 +90,7 @@ def _check_sequences(request: dict[str, Any], limits: RequestLimits) -> None:
 
 
 def _choices(fields: object) -> int:
-    """How many answers each prompt has, the most of any; a list has one number per prompt."""
+    """Number of answers per prompt, the largest if prompts differ; a list has one number per prompt."""
     if not isinstance(fields, dict):
         return 1
     sampling = fields.get("sampling_params")
@@ -112,7 +112,7 @@ def _shown(value: object) -> str:
 
 
 def _outliers(value: list[Any] | dict[str, Any]) -> list[Any]:
-    """A long list of numbers is shown by its largest, which is nearly always the wrong one."""
+    """Show a long list of numbers by its largest, which is nearly always the wrong one."""
     if isinstance(value, list) and len(value) > 1 and all(type(each) is int for each in value):
         low, high = min(value), max(value)
         return [low if low < 0 else high]

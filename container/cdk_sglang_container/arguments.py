@@ -1,13 +1,13 @@
-"""`SM_SGLANG_*` variables to SGLang's argument vector.
+"""Convert `SM_SGLANG_*` variables to SGLang's argument vector.
 
 The rules are those of the AWS SGLang container (aws/deep-learning-containers, scripts/docker/sglang/
-sagemaker_entrypoint.sh, read 2026-08): prefix off, lower case, `_` to `-`; `true` or nothing is a bare flag, `false` leaves
-the flag out, anything else is the flag and its value. Beyond them:
+sagemaker_entrypoint.sh, read 2026-08): the prefix is removed, letters become lower case, `_` becomes `-`; `true` or nothing is a bare flag, `false` leaves
+the flag out, anything else is the flag and its value. In addition:
 
 - flags with several values take them separated by spaces (quotes are honoured) or as a JSON list; a JSON object is one value;
-- `false` on a flag that has a `--no-` form says no, where the AWS entry says nothing;
-- aliases are the same flag (`SM_SGLANG_MODEL` and `SM_SGLANG_MODEL_PATH`), so given twice is an error, not a race;
-- a value that begins with `-` stays a value;
+- `false` on a flag that has a `--no-` form passes that form, where the AWS entry passes nothing;
+- aliases are the same flag (`SM_SGLANG_MODEL` and `SM_SGLANG_MODEL_PATH`), so giving both is an error, not a race;
+- a value that begins with `-` remains a value;
 - what the contract owns (address, port, TLS, keys; `reserved_flags.json`) is refused, as is a value of several lines, which `env` parsing cuts.
 """
 
@@ -32,7 +32,7 @@ RESERVED: Mapping[str, str] = json.loads(Path(__file__).with_name("reserved_flag
 ]
 """Fields of SGLang's ServerArgs that a copy behind a SageMaker endpoint cannot have set, and why."""
 
-# Options that are refused because another has taken their place: not by a release that does not have the other one yet.
+# Options that are refused because a newer one replaces them, unless the installed release lacks the newer one.
 _SUCCESSORS = {"enable_dp_attention": "attn_dp_size"}  # since 0.5.22
 _ACCESS_LOG = "uvicorn_access_log_exclude_prefixes"
 _ENGINE_VARIABLE = PREFIX + "ENGINE"
@@ -82,7 +82,7 @@ def build_arguments(environment: Mapping[str, str], *, flags: Flags, settings: S
     if "model_path" not in named:
         arguments += ["--model-path", settings.model_dir]
     if _ACCESS_LOG not in named:
-        arguments += ["--" + _ACCESS_LOG.replace("_", "-"), "/ping"]  # a line every few seconds, paid for in CloudWatch
+        arguments += ["--" + _ACCESS_LOG.replace("_", "-"), "/ping"]  # saves a line every few seconds in CloudWatch
     return [*arguments, "--host", settings.host, "--port", str(settings.port)]
 
 
@@ -98,7 +98,7 @@ def _check_name(variable: str, value: str, *, flags: Flags) -> tuple[str, Flag] 
 
 
 def _tokens(variable: str, value: str, *, option: str, flag: Flag) -> list[str] | str:
-    """The arguments one variable stands for, or the problem in words."""
+    """The arguments that one variable stands for, or the problem in words."""
     word = value.strip().lower()
     if flag.arity is Arity.SWITCH:
         return _switch(variable, value, option=option, flag=flag)
@@ -135,7 +135,7 @@ def _switch(variable: str, value: str, *, option: str, flag: Flag) -> list[str] 
 
 
 def _pair(option: str, value: str) -> list[str]:
-    """Flag and value; joined where argparse would read the value as another flag."""
+    """Flag and value; joined by `=` if argparse would read the value as another flag."""
     if value.startswith("-") and not _NUMBER.match(value):
         return [f"{option}={value}"]
     return [option, value]

@@ -6,7 +6,7 @@ read 2026-11) opens a WebSocket to the container, pings it every 60 s (uvicorn a
 Every message is one turn. A JSON object with `messages` is a chat request as on `/invocations`; its answer is one text
 frame per `chat.completion.chunk`. Any other text is a user's turn of the conversation that the connection holds; its answer
 is one text frame per piece of text. Both end with the frame `[DONE]`. An error is a frame `{"error": {...}}`; the
-connection stays open. A new message while an answer runs waits for its turn; when the caller leaves, generation stops.
+connection stays open. A new message while an answer runs waits for its turn; when the caller disconnects, generation stops.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DONE = "[DONE]"
 _CHAT_PATH = "/invocations"
 _OK = 200
 _WAITING_TURNS_MAX = 16
-_DEPTH_MAX = 400  # what is deeper cannot be read; the contract's own bound is lower
+_DEPTH_MAX = 400  # deeper nesting cannot be parsed; the contract's own bound is lower
 _ABORT_TIMEOUT_S = 5.0
 # https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
 _CLOSE_TOO_BIG, _CLOSE_POLICY = 1009, 1008
@@ -99,7 +99,7 @@ def _as_request(turn: str) -> dict[str, Any] | None:
 
 
 async def _speak(app: Application, scope: Scope, history: list[dict[str, str]], send: Send) -> AsyncIterator[str]:
-    """Send an answer's text as it comes; yield it too."""
+    """Send an answer's text as it arrives, and yield it."""
     async for event in _chat(app, scope, {"messages": history, "stream": True}):
         content = json.loads(event)
         if "error" in content:
@@ -113,7 +113,7 @@ async def _speak(app: Application, scope: Scope, history: list[dict[str, str]], 
 
 
 async def _chat(app: Application, scope: Scope, request: dict[str, Any]) -> AsyncIterator[str]:
-    """Ask `POST /invocations` in this process; yield the data of its server-sent events, or one error."""
+    """Call `POST /invocations` in this process; yield the data of its server-sent events, or one error."""
     body = json.dumps(request).encode()
     kept = [pair for pair in scope["headers"] if pair[0].startswith(b"x-amzn-sagemaker-")]
     headers = [*kept, (b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
@@ -130,7 +130,7 @@ async def _chat(app: Application, scope: Scope, request: dict[str, Any]) -> Asyn
         "headers": headers,
         "client": scope.get("client"),
         "server": scope.get("server"),
-        **{key: scope[key] for key in ("app", "state") if key in scope},  # Starlette's: routes look their app up there
+        **{key: scope[key] for key in ("app", "state") if key in scope},  # Starlette's routes look up their app here
     }
     sent = [{"type": "http.request", "body": body, "more_body": False}]
     gone = asyncio.Event()
@@ -155,7 +155,7 @@ async def _chat(app: Application, scope: Scope, request: dict[str, Any]) -> Asyn
         async for data in _events(answers):
             yield data
     finally:
-        gone.set()  # SGLang aborts the generation when its caller is gone
+        gone.set()  # SGLang aborts the generation when its caller has disconnected
         await asyncio.wait({task}, timeout=_ABORT_TIMEOUT_S)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Which adapter answers a request: SageMaker's header and the body's `model` to what SGLang understands.
+"""Which adapter answers a request: translates SageMaker's header and the body's `model` to SGLang's fields.
 
 SGLang 0.5.23 answers a `model` it does not know from the base model, with 200. On a server with LoRA that is the wrong
 model's answer, so it is refused here.
@@ -20,16 +20,16 @@ _UNNAMED = (None, "", "default")
 def choose_adapter(
     body: dict[str, Any], *, header_adapter: str | None, base: str, adapters: Collection[str]
 ) -> dict[str, Any]:
-    """The body with its `lora_path` naming the adapter to use; its `model` stays, since the answer repeats it.
+    """Return the body with `lora_path` set to the adapter to use; `model` is unchanged, since the answer repeats it.
 
     Args:
         body: A chat or completion request.
         header_adapter: `X-Amzn-SageMaker-Adapter-Identifier`.
         base: SGLang's served model name.
-        adapters: The adapters there are.
+        adapters: Names of the existing adapters.
 
     Raises:
-        HttpError: 404 for a model or adapter that is not there, 400 for a header and a body that disagree.
+        HttpError: 404 for a model or adapter that does not exist, 400 if the header and the body disagree.
     """
     model = body.get("model")
     if model is not None and not isinstance(model, str):

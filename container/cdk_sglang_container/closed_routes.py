@@ -1,7 +1,7 @@
-"""SGLang's administrative routes, which are nobody's business behind an endpoint: weights, caches, profiles, log levels.
+"""Close SGLang's administrative routes, which no caller of an endpoint may use: weights, caches, profiles, log levels.
 
-SageMaker calls the contract's paths alone, but may be told another one by a caller (`X-Amzn-SageMaker-Model-Invocation-Path` of a bidirectional
-stream), and SGLang's own check of an admin key is missing where it has several tokenizer workers.
+SageMaker calls only the contract's paths, but a caller may name another one (`X-Amzn-SageMaker-Model-Invocation-Path` of a bidirectional
+stream), and SGLang does not check an admin key with several tokenizer workers.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from cdk_sglang_container.http import Application, Receive, Scope, Send
 
 VARIABLE = "CDK_SGLANG_ADMIN_ROUTES"
-"""`open` leaves the routes to whoever reaches the server: for measurements on a machine of one's own."""
+"""`open` leaves the routes open to everyone who can reach the server, for measurements on your own machine."""
 _OWN = frozenset({"/freeze_gc"})
-"""SGLang asks itself for it, once it has started (srt/entrypoints/http_server.py of sglang 0.5.23)."""
+"""SGLang calls it itself once it has started (srt/entrypoints/http_server.py of sglang 0.5.23)."""
 _NORMAL = "normal"
 _NOT_FOUND = 404
 
@@ -57,7 +57,7 @@ def admin_paths(routes: Iterable[object]) -> frozenset[str]:
         routes: Routes of SGLang's application.
 
     Raises:
-        RuntimeError: None is marked: this SGLang says it in another way.
+        RuntimeError: No route is marked: this SGLang marks them in another way.
     """
     levels = {
         str(getattr(route, "path", "")): getattr(getattr(route, "endpoint", None), "_auth_level", None)

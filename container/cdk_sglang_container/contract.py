@@ -1,7 +1,7 @@
 """SageMaker's container contract, in front of SGLang's routes and inside its process.
 
-An ASGI middleware: every body is read and checked here, whatever its path, since one that SGLang's scheduler cannot take
-ends the process for all callers; a request that names an adapter or a session is rewritten too.
+An ASGI middleware: every body is read and checked here, whatever its path, since one that SGLang's scheduler cannot handle
+ends the process for all callers. A request that names an adapter or a session is also rewritten.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ _INVOCATIONS = "/invocations"
 # What SageMaker lets a caller reach: /invocations, and the OpenAI path's chat completions.
 _CHAT_PATHS = frozenset({_INVOCATIONS, "/v1/chat/completions", "/v1/completions"})
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-# Uploads (SGLang's audio transcription) are no JSON; their route reads the form.
+# Uploads (SGLang's audio transcription) are not JSON; their route reads the form.
 _FORMS = ("multipart/", "application/x-www-form-urlencoded")
 _OK, _UNAVAILABLE, _ERRORS_FROM = 200, 503, 400
 
 
 class Engine(Protocol):
-    """What the contract asks of SGLang."""
+    """What the contract needs from SGLang."""
 
     @property
     def draining(self) -> bool:
@@ -75,7 +75,7 @@ class Sessions(Protocol):
     """Sticky sessions."""
 
     def create(self) -> tuple[str, str]:
-        """Open a session: its id, and the value of the header that tells SageMaker."""
+        """Open a session; return its id, and the value of the header that announces it to SageMaker."""
 
     def check(self, session: str) -> None:
         """Raise `HttpError` unless the session is open."""
@@ -123,7 +123,7 @@ class Contract:
             else:
                 uploads = scope["method"] in _WITH_BODY
                 if uploads:
-                    _ = self._engine.limits  # from then on the gate looks at what becomes of it
+                    _ = self._engine.limits  # from here on the gate checks the request
                 passage = Passage.begin(path) if uploads else Passage(reached=True)
                 await answered(self._app, scope, receive, send, passage=passage)
         elif kind == "websocket" and scope["path"] == bidirectional.PATH:
@@ -135,7 +135,7 @@ class Contract:
 
     @staticmethod
     def _has_json(scope: Scope) -> bool:
-        """Whether a body must be read here; SGLang takes some with GET too."""
+        """Whether a body must be read here; SGLang accepts some with GET too."""
         if scope["method"] not in _WITH_BODY and header(scope, "content-length") in {None, "0"}:
             return header(scope, "transfer-encoding") is not None
         return not (header(scope, "content-type") or "").lower().startswith(_FORMS)
@@ -143,7 +143,7 @@ class Contract:
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def watched(message: Message) -> None:
             if message["type"].startswith("lifespan.shutdown"):
-                await self._health.stop()  # before uvicorn hears of it: then it ends the event loop
+                await self._health.stop()  # before uvicorn handles it, which ends the event loop
             await send(message)
             if message["type"] == "lifespan.startup.complete":
                 self._health.start()
@@ -165,13 +165,13 @@ class Contract:
             return
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> tuple[Scope, Receive, Send] | None:
-        """What to hand to SGLang; None when the request is answered already."""
+        """What to pass to SGLang; None if the request has already been answered."""
         chats = scope["path"] in _CHAT_PATHS
         if chats and self._engine.draining:
             raise HttpError(_UNAVAILABLE, "this copy is stopping", headers={"connection": "close"})
         body = await read_body(receive, limit=self._limit)
         if not body and not chats:
-            return scope, replay(body, receive), send  # a command without content
+            return scope, replay(body, receive), send  # a command without a body
         limits = self._engine.limits
         request = parse(body, depth=limits.depth)
         check_request(request, limits)
@@ -183,7 +183,7 @@ class Contract:
     async def _chosen(
         self, scope: Scope, body: bytes, request: dict[str, Any], send: Send
     ) -> tuple[Scope, bytes, Send | None]:
-        """The request with SageMaker's headers carried out; no `send` when that was all of it."""
+        """Apply SageMaker's headers to the request; return no `send` if nothing else is left to do."""
         if scope["path"] == _INVOCATIONS and not _is_json(header(scope, "content-type")):
             # SGLang answers 500 to another content type; SageMaker's callers often set none.
             scope = with_header(scope, "content-type", "application/json")
@@ -208,9 +208,9 @@ class Contract:
         return scope, body, sent
 
     async def _session(self, session: str, request: dict[str, Any], send: Send) -> Send | None:
-        """Open, check or close a session; None when that was the whole request, else what to answer through."""
+        """Open, check or close a session; return None if that was the whole request, else the `send` to answer through."""
         wish = request.get("requestType")
-        if wish not in (None, NEW_SESSION, CLOSE):  # what JSON allows may not be hashable
+        if wish not in (None, NEW_SESSION, CLOSE):  # a JSON value may not be hashable
             raise HttpError(400, f"requestType must be {NEW_SESSION} or {CLOSE}, got {wish!r}", param="requestType")
         if session == NEW_SESSION:
             opened, announced = self._sessions.create()
@@ -226,7 +226,7 @@ class Contract:
         return send
 
     def _announcing(self, session: str, announced: str, send: Send) -> Send:
-        """Add the new session's header to a good answer; forget the session after a bad one."""
+        """Add the new session's header to a successful answer; close the session after a failed one."""
 
         async def announcing(message: Message) -> None:
             if message["type"] == "http.response.start":

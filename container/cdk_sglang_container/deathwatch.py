@@ -1,7 +1,7 @@
 """End the container when SGLang's scheduler dies under several tokenizer workers.
 
 With one tokenizer SGLang does so itself. With several, sglang 0.5.23 notices ("Triggering SIGQUIT for cleanup") and sends
-itself a signal that nothing in that process handles any more; the workers would go on refusing requests for ever.
+itself a signal that nothing in that process handles any more; the workers would keep refusing requests forever.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ logger = logging.getLogger("cdk_sglang_container")
 
 _TITLES = ("sglang::scheduler", "sglang::detokenizer")
 _INTERVAL_S = 1.0
-# SGLang writes a crash report first, and at an orderly end the schedulers go shortly before this process.
+# SGLang writes a crash report first, and in an orderly shutdown the schedulers end shortly before this process.
 _GRACE_S = 5.0
 _EXIT_ENGINE_DIED = 1
 

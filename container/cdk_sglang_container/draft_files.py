@@ -1,6 +1,6 @@
-"""Whether the draft's folder can be used with this base, seen from its files: said in one line each, before the engine starts.
+"""Whether the draft's folder can be used with this base, judged by its files: one line per problem, before the engine starts.
 
-A pipeline checks this in S3 before it promotes a draft; here it catches what was changed since, and folders that nobody checked.
+A pipeline checks this in S3 before it promotes a draft; this check catches later changes, and folders that were never checked.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LONGER_ALLOWED = "SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN"
 
 
 def draft_problems(values: Mapping[str, Any]) -> list[str]:
-    """Problems of the folder that `--speculative-draft-model-path` names, one line each; none where it is no folder of this container.
+    """Problems of the folder that `--speculative-draft-model-path` names, one line each; empty if it is not a folder in this container.
 
     Args:
         values: Fields of SGLang's `ServerArgs` by name, as parsed.
@@ -62,12 +62,12 @@ def draft_problems(values: Mapping[str, Any]) -> list[str]:
 
 
 def _base_config(values: Mapping[str, Any]) -> dict[str, Any]:
-    base, _ = _read_config(Path(str(values.get("model_path"))) / CONFIG_FILE)  # its own problems are said elsewhere
+    base, _ = _read_config(Path(str(values.get("model_path"))) / CONFIG_FILE)  # its own problems are reported elsewhere
     return base
 
 
 def _load_format(values: Mapping[str, Any]) -> str:
-    # --load-format counts for a draft without one of its own.
+    # --load-format applies to a draft without its own.
     return str(values.get("speculative_draft_load_format") or values.get("load_format") or "auto")
 
 
@@ -94,7 +94,7 @@ def _read_config(path: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 def _read_all(folder: Path, tensors: dict[str, Tensor], files: dict[str, str]) -> list[str]:
-    """Read the headers of the weights files that SGLang reads; nothing of pickles, which it reads too."""
+    """Read the headers of the safetensors files that SGLang reads; SGLang also reads pickles, which are not checked."""
     found = Folder(folder)
     chosen = selection(found.sizes, found.read)
     if not chosen.files and not chosen.problems:

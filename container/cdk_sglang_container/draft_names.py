@@ -1,4 +1,4 @@
-"""Names of a draft's tensors that SGLang 0.5.23 loads; others it leaves out without an error, and missing ones stay random.
+"""Names of a draft's tensors that SGLang 0.5.23 loads. It skips others without an error, and missing ones keep random values.
 
 Read in srt/models/llama_eagle.py and qwen2_eagle.py (names without `model.`, the head is the base's, the first layer has no norm at its
 input) and llama_eagle3.py (names with or without `model.`, `midlayer` and `aux_norm_*` of earlier drafts, q, k and v of doubled width).
@@ -37,7 +37,7 @@ _LEGACY: Final = {
     "aux_norm_high": "fc_norm.2",
 }
 _HARMLESS: Final = re.compile(r"(embed_tokens|lm_head)\.weight|.*rotary_emb\.(inv_freq|cos_cached|sin_cached)|d2t|t2d")
-"""Read by the loader, or computed anew."""
+"""Tensors that the loader reads or recomputes."""
 _BIAS: Final = re.compile(r"fc\.bias|layers\.\d+\.(self_attn|mlp)\.\w+\.bias")
 """Biases: an EAGLE head's fc may lack its own, which many published ones do (sgl-project/sglang#5773); it costs little."""
 _SHOWN: Final = 3
@@ -46,7 +46,7 @@ _SHOWN: Final = 3
 def name_problems(
     tensors: Mapping[str, Tensor], files: Mapping[str, str], config: Mapping[str, Any], architecture: str
 ) -> list[str]:
-    """Say which tensors SGLang would leave out or miss.
+    """Say which tensors SGLang would skip or not find.
 
     Args:
         tensors: By name.

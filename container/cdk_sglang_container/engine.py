@@ -1,6 +1,6 @@
-"""SGLang's server module, its state and its LoRA calls, as the contract asks for them. Written against sglang 0.5.23.
+"""SGLang's server module, its state and its LoRA calls, as the contract needs them. Written against sglang 0.5.23.
 
-Every name of SGLang's that is used here is looked for by `sglang_names.check_sglang`, before any weights are read.
+`sglang_names.check_sglang` checks every name of SGLang that is used here, before any weights are read.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 # Where SGLang's tokenizer workers import the application from (sglang/srt/environ.py: SGLANG_HTTP_SERVER_APP_PATH).
 WORKER_APPLICATION = "cdk_sglang_container.server:app"
 WORKER_APPLICATION_VARIABLE = "SGLANG_HTTP_SERVER_APP_PATH"
-# Set by the entry for them: how many there are.
+# Set by the entry for the workers: their number.
 TOKENIZER_WORKERS_VARIABLE = "CDK_SGLANG_TOKENIZER_WORKERS"
 _POLL_S = 0.05
 
 
 class SglangEngine:
-    """SGLang's state, as the contract asks for it; valid once the server has started.
+    """SGLang's state, as the contract needs it; valid once the server has started.
 
     Args:
         settings: The container's own.
@@ -56,7 +56,7 @@ class SglangEngine:
 
     @property
     def started(self) -> bool:
-        """Whether SGLang says it is up and not stopping."""
+        """Whether SGLang reports that it is up and not stopping."""
         from sglang.srt.entrypoints import http_server
         from sglang.srt.managers.tokenizer_manager import ServerStatus
 
@@ -66,12 +66,12 @@ class SglangEngine:
 
     @property
     def draining(self) -> bool:
-        """Whether SIGTERM has come."""
+        """Whether SIGTERM was received."""
         return bool(self._manager.gracefully_exit)
 
     @functools.cached_property
     def limits(self) -> RequestLimits:
-        """Bounds of a request, from the model that was loaded; from then on SGLang sends nothing beyond them."""
+        """Bounds of a request, from the loaded model; once this was called, SGLang sends nothing to its scheduler that exceeds them."""
         from sglang.srt.managers.io_struct import msgpack_decode, msgpack_encode
 
         manager, settings = self._manager, self._settings
@@ -80,7 +80,7 @@ class SglangEngine:
             context=int(manager.context_len),
             width=int(manager.model_config.hidden_size),
             truncates=bool(manager.allow_auto_truncate),
-            # An embedding model makes one pass over each text: nobody waits for its answers to grow.
+            # An embedding model makes one pass over each text: it streams no answers.
             sequences=settings.max_sequences if manager.is_generation else PASSES_MAX,
             top_logprobs=settings.max_top_logprobs,
             depth=settings.max_json_depth,
@@ -101,12 +101,12 @@ class SglangEngine:
 
     @property
     def adapters(self) -> Collection[str] | None:
-        """Adapters that were registered, on the GPU or evicted from it; None when LoRA is off."""
+        """Registered adapters, on the GPU or evicted from it; None if LoRA is off."""
         return self._manager.lora_ref_cache.keys() if self.lora_enabled else None
 
     @property
     def lora_references(self) -> dict[str, LoRARef]:
-        """SGLang's own record of registered adapters; what is in it, SGLang loads again by itself when asked for."""
+        """SGLang's own record of registered adapters; SGLang reloads these by itself when a request names them."""
         return self._manager.lora_ref_cache
 
     @property
@@ -125,7 +125,7 @@ class SglangEngine:
         return str(get_model().model_path)
 
     async def load_adapter(self, name: str, path: str, *, pin: bool) -> str | None:
-        """Load an adapter; the reason when that failed."""
+        """Load an adapter; return the reason if that failed."""
         from sglang.srt.managers.io_struct import LoadLoRAAdapterReqInput
 
         self._adapter_changes += 1
@@ -138,7 +138,7 @@ class SglangEngine:
         return None if result.success else str(result.error_message)
 
     async def unload_adapter(self, name: str) -> str | None:
-        """Take an adapter off the engine after its last request; the reason when that failed."""
+        """Unload an adapter from the engine after its last request; return the reason if that failed."""
         from sglang.srt.managers.io_struct import UnloadLoRAAdapterReqInput
 
         result = await self._manager.unload_lora_adapter(UnloadLoRAAdapterReqInput(lora_name=name))
@@ -158,7 +158,7 @@ class SglangEngine:
         return alive
 
     def _note_alive(self) -> None:
-        """Withdraw the report to SGLang, made by an abandoned probe, that it is wedged."""
+        """Clear the wedged state that an abandoned probe set in SGLang."""
         from sglang.srt.managers.tokenizer_manager import ServerStatus
 
         manager = self._manager
@@ -168,14 +168,14 @@ class SglangEngine:
     def computes(self) -> bool:
         """Whether the engine has computed for callers since this was last asked.
 
-        An idle scheduler turns in its loop too: without a request in flight its computing proves nothing.
+        An idle scheduler also runs its loop: without a request in flight its computing proves nothing.
         """
         from sglang.srt.constants import HEALTH_CHECK_RID_PREFIX
 
         if not self._processes.computed():
             return False
         manager = self._manager
-        # Of several tokenizer workers, each knows its own requests alone.
+        # With several tokenizer workers, each knows only its own requests.
         shared = os.environ.get(TOKENIZER_WORKERS_VARIABLE, "1") != "1"
         has_requests = any(not str(rid).startswith(HEALTH_CHECK_RID_PREFIX) for rid in manager.rid_to_state)
         busy = has_requests or shared or self._adapter_changes > 0
@@ -186,9 +186,9 @@ class SglangEngine:
     async def generate(self) -> bool:
         """Make the engine generate one token, as SGLang's own `/health_generate` does, but without its sleeps.
 
-        A scheduler that is at work acknowledges the request without running it, so that is a sign of life too. A probe
-        that is given up is aborted: nothing of it runs later. One that is answered is forgotten, as SGLang forgets its own, since it counts
-        what is aborted among the requests whose callers left.
+        A busy scheduler acknowledges the request without running it, which is a sign of life too. An abandoned probe
+        is aborted: nothing of it runs later. An answered probe is dropped from SGLang's state, as SGLang drops its own, since it counts
+        aborted requests among those whose callers disconnected.
         """
         from sglang.srt.constants import HEALTH_CHECK_RID_PREFIX
         from sglang.srt.managers.io_struct import EmbeddingReqInput, GenerateReqInput
@@ -211,10 +211,10 @@ class SglangEngine:
             while not alive:
                 await asyncio.sleep(_POLL_S)
                 alive = manager.last_receive_tstamp > began
-            # The token comes about now: SGLang drops one for a probe that it has forgotten, older releases with an error in the log.
+            # The token arrives about now: SGLang discards a token of a dropped probe, older releases with an error in the log.
             await asyncio.wait({task}, timeout=_POLL_S)
         finally:
-            if alive:  # before the task ends: SGLang aborts what its caller gives up while it knows it
+            if alive:  # before the task ends: SGLang aborts a request that it still knows when its caller abandons it
                 manager.rid_to_state.pop(rid, None)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -222,6 +222,6 @@ class SglangEngine:
                 manager.abort_request(rid)
                 manager.rid_to_state.pop(rid, None)
             if not manager.gracefully_exit:
-                # A wedged engine that is told to stop must not be waited for: SGLang exits at once when unhealthy.
+                # Do not wait for a wedged engine to stop: SGLang exits at once when unhealthy.
                 manager.server_status = ServerStatus.Up if alive else ServerStatus.UnHealthy
         return alive

@@ -1,4 +1,4 @@
-"""Errors as OpenAI's clients read them, whoever noticed: the contract, SGLang's routes, its framework, or Python."""
+"""Errors in OpenAI's format, wherever they arise: in the contract, SGLang's routes, its framework, or Python."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _TEXT_MAX = 500
 
 
 async def answer_error(send: Send, error: HttpError) -> None:
-    """Send an error that the container itself has found."""
+    """Send an error that the container itself detected."""
     content = _content(error.status, error.message, kind=None, param=error.param)
     await answer(send, error.status, content, headers=error.headers)
 
 
 async def answered(app: Application, scope: Scope, receive: Receive, send: Send, *, passage: Passage) -> None:
-    """Let SGLang answer; its errors get OpenAI's shape, and one before the scheduler was asked is the caller's.
+    """Let SGLang answer; its errors get OpenAI's format, and an error before the request reached the scheduler is the caller's.
 
     Args:
         app: SGLang's application.
         scope: The request.
         receive: The request's body.
         send: Takes the answer.
-        passage: Says whether the scheduler was asked.
+        passage: Records whether the request reached the scheduler.
     """
     shaping = _Shaping(send, passage)
     try:
@@ -51,7 +51,7 @@ async def answered(app: Application, scope: Scope, receive: Receive, send: Send,
 
 
 class _Shaping:
-    """A `send` that holds an error back until it is whole, and gives it OpenAI's shape."""
+    """A `send` that holds back an error until it is complete, and converts it to OpenAI's format."""
 
     def __init__(self, send: Send, passage: Passage) -> None:
         self._send, self._passage = send, passage
@@ -84,7 +84,7 @@ class _Shaping:
         self.ended = True
 
     async def fail(self, error: Exception) -> None:
-        """Answer for an application that raised instead."""
+        """Answer for an application that raised an exception."""
         status = self._status(_INTERNAL)
         kind = type(error).__name__
         if status == _INTERNAL:
@@ -102,13 +102,13 @@ class _Shaping:
 
 
 def _place(error: Exception) -> str:
-    """An error's type and place; its text may be the caller's."""
+    """An error's type and place, without its text, which may contain the caller's."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{type(error).__name__} at {frames[-1].filename}:{frames[-1].lineno}" if frames else type(error).__name__
 
 
 def _shaped(status: int, body: bytes, *, was: int) -> dict[str, Any]:
-    """The content of an error, whatever it was: OpenAI's, Anthropic's, FastAPI's, SGLang's older ones, or a text."""
+    """The content of an error in any format: OpenAI's, Anthropic's, FastAPI's, SGLang's older ones, or a text."""
     try:
         content = json.loads(body)
     except ValueError:
@@ -136,7 +136,7 @@ def _shaped(status: int, body: bytes, *, was: int) -> dict[str, Any]:
 
 
 def _content(status: int, message: str, *, kind: str | None, param: object, code: str | None = None) -> dict[str, Any]:
-    """OpenAI's error object, and beside it SGLang's older flat one."""
+    """OpenAI's error object, together with SGLang's older flat one."""
     kind = kind or _KINDS.get(status, "BadRequestError" if status < _INTERNAL else "InternalServerError")
     error = {"message": message, "type": kind, "param": param, "code": code or status}
     return {"error": error, "object": "error", **error}

@@ -1,6 +1,6 @@
-"""Rules of single fields: each says what a value must be when it is not that, and nothing when it is.
+"""Rules for single fields: each returns what a value must be if the value is invalid, and None if it is valid.
 
-SGLang 0.5.23 hands most values to its scheduler unchecked, and one that does not fit a tensor, the vocabulary or the type
+SGLang 0.5.23 passes most values to its scheduler unchecked, and one that does not fit a tensor, the vocabulary or the type
 the scheduler decodes ends the process for every caller (`sampling_params.py`, `io_struct.py`, `sampling_batch_info.py` of
 sglang/srt, read 2026-11).
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from cdk_sglang_container.limits import RequestLimits
 
-    # Says what the field must be when the value is not that; None when it is.
+    # Returns what the field must be if the value is invalid; None if it is valid.
     Rule = Callable[[object, RequestLimits], str | None]
 
 INT32_MAX, INT64_MAX = 2**31 - 1, 2**63 - 1
@@ -31,17 +31,17 @@ _TOKEN_DIGITS_MAX = 9  # int() of a long text is quadratic
 # Below this, dividing logits by it overflows 32-bit floats, and sampling from the result ends SGLang's scheduler.
 PENALTY_MIN = 0.01
 NUMBER_MAX = 1e9
-# SGLang aborts by prefix (sglang/srt/managers/scheduler.py, abort_request): a short rid would take other callers' with it,
+# SGLang aborts by prefix (sglang/srt/managers/scheduler.py, abort_request): a short rid would abort other callers' requests,
 # since theirs are random hexadecimal digits; one that begins like a health check's is never answered under load.
 _RID: Final = re.compile(r"(?!HEALTH_CHECK)[A-Za-z0-9_.:\-]{8,256}")
 _TEXT_MAX = 1024
-# SGLang 0.5.23 takes 32 of each (srt/sampling/sampling_params.py); a pattern costs more than a text.
+# SGLang 0.5.23 accepts 32 of each (srt/sampling/sampling_params.py); a pattern costs more than a text.
 _STOPS_MAX, _STOP_PATTERNS_MAX = 32, 16
 PASSES_MAX = (
     2048  # as OpenAI's embeddings: https://platform.openai.com/docs/api-reference/embeddings/create (read 2026-11)
 )
 _FLOAT32_MAX = 3e38
-# Parameters of transformers' apply_chat_template that SGLang gives itself, or that replace the model's own template.
+# Parameters of transformers' apply_chat_template that SGLang sets itself, or that replace the model's own template.
 TEMPLATE_OWN: Final = frozenset(
     {
         "add_generation_prompt",
@@ -64,7 +64,7 @@ TEMPLATE_OWN: Final = frozenset(
 # SessionParams of sglang/srt/managers/io_struct.py.
 _SESSION_KEYS: Final = frozenset({"drop_previous_output", "id", "offset", "replace", "rid"})
 
-# What SGLang takes from Ollama's options (srt/entrypoints/ollama/serving.py, 0.5.23), without `stop`.
+# What SGLang reads from Ollama's options (srt/entrypoints/ollama/serving.py, 0.5.23), without `stop`.
 _OLLAMA_NUMBERS: Final = (
     "temperature",
     "top_p",
@@ -77,12 +77,12 @@ _OLLAMA_NUMBERS: Final = (
 
 
 def is_whole(value: object) -> bool:
-    """Whether a JSON number is a whole one; 1.0 is, true is not."""
+    """Whether a JSON value is a whole number; 1.0 is, true is not."""
     return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and value.is_integer())
 
 
 def _each(value: object) -> Sequence[Any]:
-    """The values of a field that takes one, or a list of them (one per prompt)."""
+    """The values of a field that takes one value, or a list of them (one per prompt)."""
     return value if isinstance(value, list) else (value,)
 
 
@@ -99,12 +99,12 @@ def whole(bounds: Callable[[RequestLimits], tuple[int, int]]) -> Rule:
 
 
 def between(low: int, high: int) -> Rule:
-    """Return the rule of a whole number from `low` to `high`."""
+    """Return the rule for a whole number from `low` to `high`."""
     return whole(lambda _limits: (low, high))
 
 
 def number(low: float, high: float) -> Rule:
-    """Return the rule of a number from `low` to `high`."""
+    """Return the rule for a number from `low` to `high`."""
 
     def rule(value: object, _limits: RequestLimits) -> str | None:
         if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
@@ -115,7 +115,7 @@ def number(low: float, high: float) -> Rule:
 
 
 def tokens_of_context(low: int) -> Rule:
-    """Return the rule of a number of tokens, which the context bounds."""
+    """Return the rule for a number of tokens, bounded by the context."""
     return whole(lambda limits: (low, INT32_MAX if limits.truncates else limits.context))
 
 
@@ -125,12 +125,12 @@ def alternatives(limits: RequestLimits) -> tuple[int, int]:
 
 
 def logprobs(value: object, limits: RequestLimits) -> str | None:
-    """Chat: whether; completions: how many."""
+    """Rule for `logprobs`: a boolean in chats, a number in completions."""
     return None if isinstance(value, bool) else whole(alternatives)(value, limits)
 
 
 def token_ids_problem(ids: Sequence[Any], vocabulary: int) -> str | None:
-    """What a flat sequence of token ids must be; quick, since prompts are long."""
+    """What a flat sequence of token ids must be; fast, since prompts are long."""
     return None if _within(ids, vocabulary) else f"token ids from 0 to {vocabulary - 1}, the model's vocabulary"
 
 
@@ -140,7 +140,7 @@ def _within(numbers: Sequence[Any], end: int) -> bool:
 
 
 def token_ids(value: object, limits: RequestLimits) -> str | None:
-    """A token id, a list of them, or a list of such lists; texts and what else the name may mean pass."""
+    """A token id, a list of them, or a list of such lists; texts and other meanings of the name pass."""
     return None if _all_within(value, limits.vocabulary) else token_ids_problem([-1], limits.vocabulary)
 
 
@@ -198,7 +198,7 @@ def text(value: object, _limits: RequestLimits) -> str | None:
 
 
 def stops(value: object, _limits: RequestLimits) -> str | None:
-    """Texts that end an answer: the scheduler looks for each of them in as much of the answer, at every token."""
+    """Texts that end an answer: at every token, the scheduler searches the end of the answer for each of them."""
     values = _each(value)
     if len(values) <= _STOPS_MAX and all(isinstance(each, str) and len(each) <= _TEXT_MAX for each in values):
         return None
@@ -206,7 +206,7 @@ def stops(value: object, _limits: RequestLimits) -> str | None:
 
 
 def parts(value: object, _limits: RequestLimits) -> str | None:
-    """Texts that are one pass each, such as documents to rank."""
+    """Texts that cost one pass each, such as documents to rank."""
     few = not isinstance(value, list) or len(value) <= PASSES_MAX
     return None if few else f"at most {PASSES_MAX:,} of them"
 
@@ -217,7 +217,7 @@ def items(value: object, limits: RequestLimits) -> str | None:
 
 
 def vectors(value: object, limits: RequestLimits) -> str | None:
-    """Embeddings in place of tokens: lists of numbers, one for each unit of the model's width, in lists of lists."""
+    """Embeddings in place of tokens: lists of as many numbers as the model is wide, in lists of lists."""
     if isinstance(value, list) and value and (value[0] is None or isinstance(value[0], list)):
         return next((problem for part in value if part is not None and (problem := vectors(part, limits))), None)
     width = limits.width
@@ -228,7 +228,7 @@ def vectors(value: object, limits: RequestLimits) -> str | None:
 
 
 def object_without(reserved: frozenset[str]) -> Rule:
-    """Return the rule of an object that lacks what the server sets itself."""
+    """Return the rule for an object that must not contain what the server sets itself."""
 
     def rule(value: object, _limits: RequestLimits) -> str | None:
         if not isinstance(value, dict):
@@ -240,7 +240,7 @@ def object_without(reserved: frozenset[str]) -> Rule:
 
 
 def options(value: object, _limits: RequestLimits) -> str | None:
-    """Ollama's: of one prompt, and told as an error only after the 200 of its stream."""
+    """Ollama's options: for one prompt; SGLang would report an error only after the 200 of its stream."""
     if isinstance(value, dict) and any(isinstance(value.get(name), list) for name in _OLLAMA_NUMBERS):
         return f"an object with one number each for {', '.join(_OLLAMA_NUMBERS)}"
     return None
@@ -258,7 +258,7 @@ def session_params(value: object, limits: RequestLimits) -> str | None:
 
 
 def grammar(value: object, limits: RequestLimits) -> str | None:
-    """Say what a grammar or a schema must be, by its size and depth."""
+    """Return the required size and depth of a grammar or a schema."""
     return grammar_problem(value, size=limits.grammar_bytes, depth=limits.depth)
 
 
@@ -280,5 +280,5 @@ def stop_regex(value: object, _limits: RequestLimits) -> str | None:
 
 
 def set_by_server(_value: object, _limits: RequestLimits) -> str | None:
-    """Refuse a field that is no business of a caller."""
+    """Refuse a field that callers must not set."""
     return "left out: it is set by the server"

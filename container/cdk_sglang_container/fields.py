@@ -1,6 +1,6 @@
-"""What each field of a request may be, by its name: OpenAI's, Anthropic's, Ollama's and SGLang's own fields.
+"""Allowed values of each field of a request, by its name: OpenAI's, Anthropic's, Ollama's and SGLang's own fields.
 
-A name means the same on every path, so one table serves all of them; a value that is wrong in another way than its rule looks for is left
+A name means the same on every path, so one table serves all of them; a value that is wrong in a way that its rule does not check is left
 to SGLang, which answers 400.
 """
 
@@ -33,7 +33,7 @@ FIELDS: Final[Mapping[str, Rule]] = {
         rules.tokens_of_context(0), "max_tokens", "max_completion_tokens", "max_new_tokens", "max_output_tokens"
     ),
     **_by_name(rules.tokens_of_context(0), "min_tokens", "min_new_tokens", "max_thinking_tokens"),
-    "num_predict": rules.tokens_of_context(-2),  # Ollama's: -1 and -2 mean no bound of its own
+    "num_predict": rules.tokens_of_context(-2),  # Ollama's: -1 and -2 set no bound
     "logprob_start_len": rules.whole(lambda limits: (-1, limits.context)),
     "routed_experts_start_len": rules.whole(lambda limits: (0, limits.context)),
     **_by_name(rules.between(-(2**63), rules.INT64_MAX), "seed", "sampling_seed"),
@@ -80,7 +80,7 @@ FIELDS: Final[Mapping[str, Rule]] = {
     "chat_template_kwargs": rules.object_without(rules.TEMPLATE_OWN),
     "session_params": rules.session_params,
     "options": rules.options,
-    # GenerateReqInput and EmbeddingReqInput take these from a body too; SGLang's own processes fill them in.
+    # GenerateReqInput and EmbeddingReqInput also read these from a body, although SGLang's own processes set them.
     **_by_name(rules.set_by_server, "lora_id", "http_worker_ipc", "kv_hints", "positional_embed_overrides"),
     **_by_name(rules.set_by_server, "need_wait_for_mm_inputs", "num_items_assigned", "encoder_urls", "decision_layout"),
     **_by_name(rules.set_by_server, "received_time", "external_trace_header", "return_bytes", "is_normalized"),

@@ -1,4 +1,4 @@
-"""What SGLang's command line accepts, read from its own argparse parser: the container never carries a copy that ages."""
+"""What SGLang's command line accepts, read from its own argparse parser: the container has no copy that could become outdated."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Flag:
     """One option of SGLang.
 
     Args:
-        dest: The field it sets; aliases share it.
+        dest: Field that it sets; aliases share it.
         options: Its spellings, `--no-x` forms included.
         arity: How many values it takes.
-        choices: The values allowed, when SGLang names them.
+        choices: Allowed values, if SGLang lists them.
     """
 
     dest: str
@@ -41,7 +41,7 @@ class Flag:
 
     @property
     def negation(self) -> str | None:
-        """The spelling that switches it off, when there is one."""
+        """The spelling that switches it off, if there is one."""
         return next((option for option in self.options if option.startswith("--no-")), None)
 
     def says_no(self, option: str) -> bool:
@@ -79,7 +79,7 @@ class Flags:
         return dest in self._dests
 
     def find(self, variable: str) -> tuple[str, Flag] | str:
-        """The option an environment variable names.
+        """Return the option that an environment variable names.
 
         SGLang's parser takes unambiguous beginnings (`--tp`), so `SM_SGLANG_TP` works; where a beginning is ambiguous
         (`--pp`), the one called `<beginning>-size` is meant.

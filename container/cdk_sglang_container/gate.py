@@ -1,8 +1,8 @@
-"""The last look at a request before it leaves this process for SGLang's scheduler.
+"""The last check of a request before it leaves this process for SGLang's scheduler.
 
-The contract checks bodies; here is what became of them, on every path and whatever it was called there. SGLang's
-scheduler decodes what it receives by type and takes the rest as it is (srt/managers/io_struct.py and
-scheduler_components/request_receiver.py of sglang 0.5.23): what does not fit ends it, and with it every other request.
+The contract checks bodies; this module checks the resulting requests, on every path and under any field name. SGLang's
+scheduler decodes what it receives by type and uses the rest unchecked (srt/managers/io_struct.py and
+scheduler_components/request_receiver.py of sglang 0.5.23): a value that does not fit ends it, and with it every other request.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ _PLACE = re.compile(r"\$\[(\d+)\](?:\[(\d+)\])?")
 def guard_dispatch(
     manager: TokenizerManager, limits: RequestLimits, *, roundtrip: Callable[[object], object] | None
 ) -> None:
-    """Check whatever SGLang's tokenizer manager sends to its scheduler; what cannot go raises `ValueError`, SGLang's 400.
+    """Check everything that SGLang's tokenizer manager sends to its scheduler; an invalid request raises `ValueError`, SGLang's 400.
 
     Args:
         manager: SGLang's `TokenizerManager`.
         limits: Bounds of a request.
-        roundtrip: Encode a message and decode it by the types that SGLang declares. SGLang 0.5.23 itself pickles what it sends
-            to its scheduler (SGLANG_USE_PICKLE_IPC), which takes any type, and ends of it. Default: types are not checked.
+        roundtrip: Encodes a message and decodes it by the types that SGLang declares. SGLang 0.5.23 itself pickles what it sends
+            to its scheduler (SGLANG_USE_PICKLE_IPC), which accepts any type, and the scheduler ends on a wrong one. Default: types are not checked.
     """
     dispatch = manager._dispatch_to_scheduler
 
@@ -86,7 +86,7 @@ def guard_dispatch(
 def check_tokenized(request: TokenizedRequest, limits: RequestLimits) -> None:
     """Raise `ValueError` unless a tokenized request is within the vocabulary and the bounds."""
     if request.input_ids is not None and not len(request.input_ids) and getattr(request, "input_embeds", None) is None:
-        # A pass over no tokens at all ends SGLang's scheduler; alone in its batch, a prompt without text is one.
+        # A pass over no tokens ends SGLang's scheduler; an empty prompt alone in its batch is such a pass.
         raise ValueError("the prompt must have at least one token")
     if request.mm_inputs is None and request.input_ids is not None:
         problem = token_ids_problem(request.input_ids, limits.vocabulary)
@@ -106,9 +106,9 @@ def check_tokenized(request: TokenizedRequest, limits: RequestLimits) -> None:
 
 
 def _as_asked(request: TokenizedRequest) -> TokenizedRequest:
-    """The request without what SGLang's own code has put there: images are megabytes, and not all of it can be encoded.
+    """The request without the values that SGLang's own code added: images are megabytes, and not all of them can be encoded.
 
-    Without its tokens too, which have been looked at: encoding a long prompt takes longer than all else.
+    Its tokens are also left out, since they have been checked: encoding a long prompt takes longer than everything else.
     """
     bare = copy.copy(request)
     bare.input_ids = None
@@ -126,9 +126,9 @@ def _check_types(request: TokenizedRequest, roundtrip: Callable[[object], object
 
 
 def _name(request: TokenizedRequest, place: re.Match[str]) -> str:
-    """A place in SGLang's positional encoding, as the field's name."""
+    """Convert a position in SGLang's positional encoding to the field's name."""
     fields = type(request).__struct_fields__
-    outer = int(place[1]) - 1  # the first is the message's own type
+    outer = int(place[1]) - 1  # the first element is the message's type
     if not 0 <= outer < len(fields):
         return place[0]
     name = str(fields[outer])

@@ -1,7 +1,7 @@
-"""Try every GPU out, in a process of its own: `python -m cdk_sglang_container.gpu_probe` prints what it found as JSON.
+"""Test every GPU in a separate process: `python -m cdk_sglang_container.gpu_probe` prints what it found as JSON.
 
-A process of its own, because a CUDA context costs some 0.5 GB of GPU memory for as long as its process lives. No PyTorch:
-NVML (nvidia-ml-py) for what the driver knows, the CUDA driver library for whether the GPU computes; about a second.
+The process is separate because a CUDA context takes about 0.5 GB of GPU memory for as long as its process lives. No PyTorch:
+NVML (nvidia-ml-py) tells what the driver knows, the CUDA driver library whether the GPU computes. Takes about a second.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Adds 1 to every element: small enough to read, and it runs on the GPU's own cores. sm_75 is what CUDA 13 still accepts.
+# Adds 1 to every element: short, and it runs on the GPU's own cores. sm_75 is the oldest target that CUDA 13 accepts.
 _KERNEL = b"""
 .version 6.3
 .target sm_75
@@ -51,7 +51,7 @@ class _CudaError(RuntimeError):
 
 
 class _Cuda:
-    """The few driver calls needed, with their errors as exceptions."""
+    """The CUDA driver calls that the probe needs, with their errors as exceptions."""
 
     def __init__(self) -> None:
         self._library = ctypes.CDLL("libcuda.so.1")

@@ -1,7 +1,7 @@
-"""Time of grammars: the requests of one that costs the scheduler too much a token are ended, before every other caller waits for it.
+"""Limit the time of grammars: requests whose grammar costs the scheduler too much time per token are ended, before every other caller waits for them.
 
-xgrammar 0.2.7, which sglang 0.5.23 uses, keeps every reading of what has been generated, and an ambiguous grammar that repeats itself has more with
-every token. Tried on one core (2026-12): `root ::= root root | "a"` costs 117 ms at the 400th token, `root ::= root "+" root | "n"` 45 ms, both
+xgrammar 0.2.7, which sglang 0.5.23 uses, keeps every parse of the generated text, and an ambiguous grammar that repeats itself has more of them with
+every token. Measured on one core (2026-12): `root ::= root root | "a"` costs 117 ms at the 400th token, `root ::= root "+" root | "n"` 45 ms, both
 rising; JSON, unambiguous recursion and palindromes cost less than 0.3 ms up to the 1,600th. Whether a grammar is ambiguous cannot be decided, so
 the time is measured, in the schedulers' processes.
 """
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger("cdk_sglang_container")
 
 _BURST_S = 2.0
-# Of the scheduler's time, besides what each token may take: after a refusal, the next request of the grammar is let in within seconds.
+# Of the scheduler's time, in addition to the allowance per token: after a refusal, the next request of the grammar is admitted within seconds.
 _RECOVERED = 0.02
 _ACCOUNT = "cdk_sglang_account"
 
 
 class Account:
-    """What one compiled grammar has cost beyond its allowance, over all requests that have it.
+    """Time that one compiled grammar has cost beyond its allowance, over all requests that use it.
 
     Args:
         per_token_s: Seconds of the scheduler's time that the grammar may take for each token.
@@ -38,7 +38,7 @@ class Account:
         self._debt_s, self._at_s = 0.0, clock()
 
     def charge(self, seconds: float, *, tokens: int) -> None:
-        """Take seconds that the grammar has cost, and the allowance of the tokens that were accepted."""
+        """Add the seconds that the grammar has cost, and subtract the allowance for the accepted tokens."""
         now = self._clock()
         allowed = tokens * self._per_token_s + _RECOVERED * (now - self._at_s)
         self._debt_s, self._at_s = max(0.0, self._debt_s + seconds - allowed), now
@@ -55,7 +55,7 @@ def limit_grammars(grammar: Any, processor: Any, abort: Callable[..., object], *
     Args:
         grammar: SGLang's class of a request's grammar, which is changed.
         processor: SGLang's class that hands the grammars their tokens, which is changed.
-        abort: Makes SGLang's reason for the end of a request, of message, status and type.
+        abort: Builds SGLang's finish reason of an aborted request from message, status and type.
         per_token_s: Seconds that a grammar may take for each token.
     """
     grammar.accept_token = _measured(grammar.accept_token, per_token_s, tokens=1)

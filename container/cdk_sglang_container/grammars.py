@@ -1,8 +1,8 @@
-"""Grammars of callers: whether they can be compiled without holding up every other caller who sends one.
+"""Whether callers' grammars can be compiled without delaying every other caller who sends one.
 
-SGLang 0.5.23 compiles them in its scheduler's process with xgrammar 0.2.7, which has no limit of time. Tried on one core
+SGLang 0.5.23 compiles them in its scheduler's process with xgrammar 0.2.7, which has no time limit. Measured on one core
 (2026-11), each took more than 12 s: arrays nested 2,000 deep (a JSON schema may be a text, so the body's own depth does not
-tell), 3,000 rules of EBNF of which each names the next, and an object of 300 properties with minProperties 10 (2.7 s
+tell), 3,000 rules of EBNF, each of which names the next, and an object of 300 properties with minProperties 10 (2.7 s
 with 100 properties, 0.2 s with 64). Within the bounds here the slowest took 0.4 s.
 """
 
@@ -21,12 +21,12 @@ _COUNTS = ("minProperties", "maxProperties")
 
 
 def grammar_problem(value: object, *, size: int, depth: int) -> str | None:
-    """What a grammar must be when it is not that; None when it can be compiled.
+    """Return what a grammar must be; None if it can be compiled.
 
     Args:
         value: A JSON schema or tools, as they are or as a text; a structural tag; or EBNF.
-        size: Bytes it may have.
-        depth: Levels of nested arrays and objects it may have.
+        size: Maximum size in bytes.
+        depth: Maximum levels of nested arrays and objects.
     """
     text = value if isinstance(value, str) else json.dumps(value)
     if len(text) > size:
@@ -39,7 +39,7 @@ def grammar_problem(value: object, *, size: int, depth: int) -> str | None:
         except RecursionError:
             return _deep(depth)
         except ValueError:
-            return None  # its compiler says so
+            return None  # the compiler reports it
     return _schema_problem(value, depth)
 
 

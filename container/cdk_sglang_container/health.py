@@ -1,10 +1,10 @@
-"""Whether the engine makes progress: what stands behind `GET /ping`.
+"""Whether the engine makes progress: the state that `GET /ping` reports.
 
-SGLang's own `/ping` is a flag that stays up while the scheduler hangs. Here the engine is asked for a token every few
+SGLang's own `/ping` is a flag that stays set while the scheduler hangs. Here the engine is asked for a token every few
 seconds. A busy scheduler acknowledges the probe between two forward passes, without running it; within one pass, which a
-long prompt or a slow machine can make minutes long, it answers nothing, and then its heartbeat counts, however long that
+long prompt or a slow machine can make minutes long, it does not answer, and then its heartbeat counts, however long that
 takes (`heartbeat.py`). Between two beats its computing counts too, for a set time: a kernel may be compiled, but a scheduler
-that turns in a loop computes as well. An engine that does none of these for the set time is wedged.
+that is stuck in a loop computes as well. An engine that does none of these for the set time is wedged.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("cdk_sglang_container")
 
-# Of the time after which the engine counts as wedged, this share passes between probes and the rest is waited for one.
+# Share of the time until the engine counts as wedged that passes between probes; the rest is the time to wait for an answer.
 _INTERVAL_SHARE = 0.4
 _LOOKS_PER_DEADLINE = 5
 _STARTING_INTERVAL_S = 0.1
@@ -29,11 +29,11 @@ class Health:
     """The engine's pulse.
 
     Args:
-        generate: Make the engine generate one token; true when it did or acknowledged. Cancelled when it is given up.
+        generate: Makes the engine generate one token; true if it did or acknowledged. Cancelled when the probe is abandoned.
         beats: Whether the engine's scheduler has made progress since this was last asked.
         computes: Whether the engine has worked on requests since this was last asked.
-        started: Whether the engine says it is up, by its own flag.
-        stopping: Whether it was told to stop; it is not asked any more then, since it waits for every request to end.
+        started: Whether the engine reports that it is up, by its own flag.
+        stopping: Whether it was told to stop; then it is no longer probed, since it waits for every request to end.
         warmed_up: Whether being up means that it has generated (SGLang's warm-up was not skipped).
         wedged_after_s: Seconds with neither an answer nor computing until it counts as wedged.
         stalled_after_s: Seconds that computing alone may stand for an answer or a heartbeat.
@@ -69,7 +69,7 @@ class Health:
         return self._alive and self._started()
 
     def start(self) -> None:
-        """Begin to watch, on the running event loop."""
+        """Start watching, on the running event loop."""
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._watch())
 
@@ -91,12 +91,12 @@ class Health:
             await asyncio.sleep(self._interval_s if self._alive else min(1.0, self._interval_s))
 
     async def probe(self) -> bool:
-        """Ask once, for as long as the engine computes, and remember the answer.
+        """Probe once, for as long as the engine computes, and remember the answer.
 
-        One probe is under way at any time: several would be acknowledged one by one, long after they were asked.
+        Only one probe is in progress at any time: several would be acknowledged one by one, long after they were sent.
         """
         began = beaten = worked = self._clock()
-        self._beats()  # from here on, both
+        self._beats()  # from here on, both count
         self._computes()
         asking = asyncio.ensure_future(self._generate())
         try:

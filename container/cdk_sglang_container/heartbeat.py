@@ -1,7 +1,7 @@
 """The schedulers' own heartbeat, through a file that they and the HTTP process map into memory.
 
 A scheduler beats with every batch. Where one pass over a long prompt can take minutes (no GPU), it beats with every layer
-too, so that a slow engine differs from one that turns in a loop.
+too, so that a slow engine can be told from one that is stuck in a loop.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
 
 FILE_VARIABLE = "CDK_SGLANG_HEARTBEAT_FILE"
-# A slot for each scheduler; two that share one beat in it both, which changes it all the same.
+# A slot for each scheduler; if two share a slot, both beats change it.
 _SLOTS, _SLOT_BYTES = 512, 8
 
 
@@ -36,7 +36,7 @@ class Heartbeat:
         self._seen = bytes(self._memory)
 
     def beat(self) -> None:
-        """Say that this process makes progress. Takes less than a microsecond."""
+        """Record that this process makes progress. Takes less than a microsecond."""
         self._count += 1
         self._memory[self._start : self._start + _SLOT_BYTES] = self._count.to_bytes(_SLOT_BYTES, "little")
 
@@ -47,7 +47,7 @@ class Heartbeat:
 
 
 def prepare_heartbeat(environment: MutableMapping[str, str]) -> None:
-    """Make the file and name it in the environment; without a place for it, computing alone is the sign of progress.
+    """Create the file and name it in the environment; if it cannot be created, computing alone is the sign of progress.
 
     Args:
         environment: `os.environ`; inherited by the schedulers and the tokenizer workers.
@@ -108,7 +108,7 @@ def _beat_with_batches(scheduler: Any, beat: Callable[[], None]) -> None:
 
 
 def _beat_with_layers(model_runner: Any, beat: Callable[[], None]) -> None:
-    """On a CPU alone: a GPU's passes are short, and captured or compiled ones take no hooks."""
+    """Only on a CPU: a GPU's passes are short, and captured or compiled ones run no hooks."""
     from torch import nn
 
     load_model = model_runner.load_model

@@ -1,4 +1,4 @@
-"""The little of ASGI that the contract needs: headers, whole bodies, short answers."""
+"""The part of ASGI that the contract needs: headers, whole bodies, short answers."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class HttpError(Exception):
 
     Args:
         status: HTTP status.
-        message: For the caller; no prompts, no paths.
+        message: For the caller; contains no prompts and no paths.
         headers: More response headers.
-        param: The request's field that is wrong. Default: none is named.
+        param: The field of the request that is wrong. Default: none is named.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class HttpError(Exception):
 
 
 class VanishedError(Exception):
-    """The caller went away before its request was complete."""
+    """The caller disconnected before its request was complete."""
 
 
 def header(scope: Scope, name: str) -> str | None:
@@ -53,11 +53,11 @@ def with_header(scope: Scope, name: str, value: str) -> Scope:
 async def read_body(receive: Receive, *, limit: int) -> bytes:
     """The whole request body.
 
-    A body over the limit is read on, and thrown away, before it is refused: a caller that is cut off while it sends
-    sees a broken connection and not the answer.
+    A body over the limit is read to its end and discarded before it is refused: a caller that is cut off while sending
+    sees a broken connection instead of the answer.
 
     Raises:
-        HttpError: 413 when it is longer than `limit` bytes.
+        HttpError: 413 if it is longer than `limit` bytes.
         VanishedError: The caller closed the connection.
     """
     parts: list[bytes] = []
@@ -80,7 +80,7 @@ async def read_body(receive: Receive, *, limit: int) -> bytes:
 
 
 def replay(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives the body once and then what the connection says (that the caller left)."""
+    """A `receive` that returns the body once, and then the messages of the connection (that the caller disconnected)."""
     pending = [body]
 
     async def replayed() -> Message:

@@ -1,4 +1,4 @@
-"""Bounds of one request: what the loaded model has, and what the operator allows."""
+"""Bounds of one request, set by the loaded model and by the operator."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class RequestLimits:
-    """Bounds that a request's fields must keep.
+    """Bounds of a request's fields.
 
     Attributes:
         vocabulary: Tokens of the loaded model; token ids are 0 to `vocabulary` - 1.

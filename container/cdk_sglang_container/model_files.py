@@ -1,7 +1,7 @@
-"""Whether the model's folder can be served, seen from its files: said in one line, before the engine starts.
+"""Whether the model's folder can be served, judged by its files: one line per problem, before the engine starts.
 
-A deployment checks this in S3 already, by the same rules (`text_rules.py`, `weight_rules.py`); here they catch what was changed since, and
-folders that nobody checked.
+A deployment checks this in S3 already, by the same rules (`text_rules.py`, `weight_rules.py`); here they catch later changes, and
+folders that were never checked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Formats whose weights are the safetensors files of this folder.
 SAFETENSORS = ("auto", "safetensors", "fastsafetensors", "runai_streamer", "instanttensor", "layered", "mistral")
-# What `auto` takes where there are none (srt/model_loader/loader.py, _prepare_weights).
+# What `auto` reads if there are none (srt/model_loader/loader.py, _prepare_weights).
 _PICKLES = ("*.bin", "*.pt")
 _MISTRAL = "mistral"
 _WITHOUT_CONFIG = ("gguf", _MISTRAL)
@@ -35,25 +35,25 @@ class Folder:
         self.sizes = {file.name: file.stat().st_size for file in path.iterdir() if file.is_file()}
 
     def read(self, name: str, first: int, last: int) -> bytes:
-        """Bytes of a file, the last included."""
+        """Bytes of a file, the last position included."""
         with (self._path / name).open("rb") as file:
             file.seek(first)
             return file.read(last - first + 1)
 
     def has(self, pattern: str) -> bool:
-        """Whether a file's name fits."""
+        """Whether a file's name matches."""
         return any(Path(name).match(pattern) for name in self.sizes)
 
 
 def model_problems(values: Mapping[str, Any]) -> list[str]:
-    """Problems of the folder that `--model-path` names, one line each; none where it is no folder of this container.
+    """Problems of the folder that `--model-path` names, one line each; empty if it is not a folder in this container.
 
     Args:
         values: Fields of SGLang's `ServerArgs` by name, as parsed.
     """
     path = Path(str(values.get("model_path")))
     if not path.is_absolute():
-        return []  # a hub's name or s3://: SGLang's own business
+        return []  # a hub's name or s3://: left to SGLang
     if not path.is_dir():
         return [f"model folder {path}: is not there; the model's S3 prefix is empty or another one"]
     if not any(path.iterdir()):

@@ -1,4 +1,4 @@
-"""Fields of SGLang's protocol that are switches, and those that need no rule: nothing in them is counted, or indexes anything."""
+"""Fields of SGLang's protocol that are switches, and those that need no rule: no value in them is a count or an index."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ _TYPED: Final = """
     encoding_format include keep_alive reasoning reasoning_effort sampling_logprobs_mode service_tier stream_options task think
     thinking tool_choice truncation
 """
-# Texts and media, which become tokens or are looked up; objects whose fields are looked at by their own names; and what
-# SGLang refuses unless its operator switched it on.
+# Texts and media, which become tokens or are looked up; objects whose fields are checked by their own names; and what
+# SGLang refuses unless its operator has enabled it.
 _CONTENT: Final = """
     audio_data betas context custom_labels custom_logit_processor custom_params image_data images images_config instances
     instruct instructions messages metadata mm_content_hashes mm_hashes mm_processor_kwargs modalities model

@@ -1,8 +1,8 @@
-"""Whether a request has reached SGLang's scheduler: what fails before that is the body's doing, not the engine's.
+"""Whether a request has reached SGLang's scheduler: a failure before that is caused by the body, not by the engine.
 
-SGLang 0.5.23 answers 500 to whatever its own code did not expect of a body (srt/entrypoints/openai/serving_base.py,
-handle_request), and 501 to what a model's kind does not do. A 5xx makes SageMaker roll back an update, so one caller's
-mistake must not be one.
+SGLang 0.5.23 answers 500 to everything that its own code did not expect in a body (srt/entrypoints/openai/serving_base.py,
+handle_request), and 501 to what a model of this kind cannot do. A 5xx makes SageMaker roll an update back, so one caller's
+mistake must not produce one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-# Paths that ask the model. What others say of themselves stands.
+# Paths that run the model. Errors of other paths are passed on unchanged.
 _QUESTIONS = (
     "/api/",
     "/classify",
@@ -28,7 +28,7 @@ _QUESTIONS = (
 
 @dataclass
 class Passage:
-    """Way of one request.
+    """Progress of one request.
 
     Attributes:
         reached: Whether any of it was sent to the scheduler.
@@ -38,7 +38,7 @@ class Passage:
 
     @classmethod
     def begin(cls, path: str) -> Passage:
-        """Return the way of the request that the current task answers; a command of the operator counts as sent.
+        """Return the progress of the request that the current task answers; an operator's command counts as sent.
 
         Args:
             path: Path of the request.
@@ -49,7 +49,7 @@ class Passage:
 
 
 def note_dispatch() -> None:
-    """Remember that the current request is sent to the scheduler; its tasks and threads share what is remembered."""
+    """Remember that the current request is sent to the scheduler; its tasks and threads share this record."""
     passage = _current.get()
     if passage is not None:
         passage.reached = True

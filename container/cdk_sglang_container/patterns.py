@@ -1,7 +1,7 @@
-"""Regular expressions of callers: whether they can be matched without stopping everybody else.
+"""Whether callers' regular expressions can be matched without stopping every other caller.
 
 SGLang 0.5.23 matches `stop_regex` with Python's `re` in its scheduler, once per token (srt/managers/schedule_batch.py), where
-a pattern that backtracks holds up every caller; it follows `regex` with an automaton, where repeats within repeats multiply.
+a pattern that backtracks delays every caller; it matches `regex` with an automaton, where nested repeats multiply.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ else:
 
 _MAX_BYTES = 256  # SGLang's own limit of a stop_regex (srt/sampling/sampling_params.py, MAX_STOP_REGEX_LEN)
 _UNBOUNDED_MAX = 2
-# Tried with xgrammar 0.2.7, which sglang 0.5.23 uses (2026-11, one core): (a*)*b costs 25 ms a token, ((a+)+)+b 67, three
+# Measured with xgrammar 0.2.7, which sglang 0.5.23 uses (2026-11, one core): (a*)*b costs 25 ms a token, ((a+)+)+b 67, three
 # repeats of 30 in a fourth 660, in the scheduler while every other caller waits; one repeat alone costs nothing.
 _PRODUCT_MAX = 10_000
 _MULTIPLYING_LEVELS = 2
@@ -32,7 +32,7 @@ _LOOKS_BACK = (constants.ASSERT, constants.ASSERT_NOT, constants.GROUPREF, const
 
 
 def pattern_problem(pattern: str, *, backtracks: bool) -> str | None:
-    """What the pattern must be when it is not that; None when it can be matched.
+    """Return what the pattern must be; None if it can be matched.
 
     Args:
         pattern: The regular expression.
@@ -43,7 +43,7 @@ def pattern_problem(pattern: str, *, backtracks: bool) -> str | None:
     try:
         parsed = parser.parse(pattern)
     except (re.error, OverflowError, RecursionError) as error:
-        # An automaton's dialect is not Python's: what Python cannot read is judged by its compiler.
+        # An automaton's dialect is not Python's: the automaton's compiler judges what Python cannot parse.
         return f"a regular expression ({error})" if backtracks else None
     if not backtracks:
         product, levels = _product(parsed)
@@ -93,7 +93,7 @@ def _unbounded(pattern: parser.SubPattern) -> int:
 
 
 def _product(pattern: parser.SubPattern) -> tuple[int, int]:
-    """The largest product of repeats within each other, and how many those are."""
+    """The largest product of nested repeats, and their number."""
     most = (1, 0)
     for node in _nodes(pattern):
         operation, value = node

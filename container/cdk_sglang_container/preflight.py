@@ -24,11 +24,11 @@ _CUDA_MAJOR = 1000  # 13000 is CUDA 13.0
 
 @dataclass(frozen=True, kw_only=True)
 class Expectation:
-    """What the settings count on.
+    """What the settings require of the machine.
 
     Args:
         gpus: GPUs this copy uses.
-        min_free_gib: Free memory per GPU that the plan counts on. Default: not checked.
+        min_free_gib: Free memory per GPU that the plan assumes. Default: not checked.
         memory_fraction: SGLang's share of each GPU (`mem_fraction_static`). Default: SGLang chooses, not checked.
         nvme: Whether an instance-store disk must be there.
         cuda_major: CUDA the image's PyTorch was built for. Default: not checked.
@@ -46,7 +46,7 @@ def evaluate(report: Mapping[str, Any], expected: Expectation) -> list[str]:
 
     Args:
         report: As printed by the probe.
-        expected: What the settings count on.
+        expected: What the settings require.
     """
     if report["error"]:
         return [f"no usable GPU: {report['error']}; check the instance type and the inference AMI (driver)"]
@@ -96,7 +96,7 @@ def _gpu_problems(gpu: Mapping[str, Any], expected: Expectation) -> list[str]:
 
 
 class Preflight:
-    """The probe's process, started early and asked late.
+    """The probe's process: started early, read late.
 
     Args:
         process: Running `gpu_probe`.
@@ -107,7 +107,7 @@ class Preflight:
 
     @classmethod
     def start(cls) -> Preflight:
-        """Begin trying the GPUs."""
+        """Start testing the GPUs."""
         command = [sys.executable, "-m", "cdk_sglang_container.gpu_probe"]
         return cls(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
 
@@ -116,7 +116,7 @@ class Preflight:
 
         Args:
             expected: What the settings count on.
-            on_cpu: Whether SGLang's platform says that it serves without a GPU; nothing is checked then.
+            on_cpu: Whether SGLang's platform serves without a GPU; then nothing is checked.
 
         Raises:
             RefusedError: With each bad GPU named.

@@ -1,4 +1,4 @@
-"""SGLang's engine processes beside this one, and whether they compute."""
+"""SGLang's other engine processes, and whether they compute."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STILL = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP, psutil.STATUS_ZOMBI
 
 
 class EngineProcesses:
-    """The schedulers and the detokenizer, found once and then looked at.
+    """The schedulers and the detokenizer, found once and then observed.
 
     Args:
         find: Finds them. Default: by title, among this process's children, or its parent's for one of several
@@ -55,7 +55,7 @@ class EngineProcesses:
         try:
             if any(process.status() in _STILL for process in self._processes):
                 return False
-            # The detokenizer's share is small: it does not hide a scheduler that rests.
+            # The detokenizer's share is small: it does not hide an idle scheduler.
             self._cpu_s = sum(sum(process.cpu_times()[:2]) for process in self._processes)
         except psutil.Error:
             return False

@@ -1,4 +1,4 @@
-"""How the container says no: every problem at once, one line each, and an exit code."""
+"""How the container refuses to start: every problem at once, one line each, and an exit code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ EXIT_BAD_MACHINE = 3
 
 
 class RefusedError(Exception):
-    """The container will not start like this.
+    """The container refuses to start.
 
     Args:
         problems: One line each: what, the value got, what is allowed, the next step.

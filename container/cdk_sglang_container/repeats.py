@@ -1,7 +1,7 @@
-"""Repeats of EBNF grammars: whether those within each other multiply to more than an automaton follows in time.
+"""Repeats of EBNF grammars: whether nested ones multiply to more than an automaton can follow in time.
 
-xgrammar 0.2.7, which sglang 0.5.23 uses, keeps a state for each count of each bounded repeat. Tried on one core (2026-12): three repeats of 30 within
-each other cost 1 ms a token, four 26 ms at the fortieth token and rising, whether they are groups or rules that name each other; unbounded ones
+xgrammar 0.2.7, which sglang 0.5.23 uses, keeps a state for each count of each bounded repeat. Measured on one core (2026-12): three nested repeats of
+30 cost 1 ms a token, four 26 ms at the fortieth token and rising, whether they are groups or rules that name each other; unbounded ones
 cost 1 ms.
 """
 
@@ -19,7 +19,7 @@ _TOKEN = re.compile(
 
 
 def repeats_problem(grammar: str) -> str | None:
-    """What an EBNF grammar must be when its bounded repeats within repeats multiply to too much; None otherwise."""
+    """Return what an EBNF grammar must be if its nested bounded repeats multiply to too much; None otherwise."""
     rules = _rules(grammar)
     known: dict[str, int] = {}
     for name in reversed(rules):  # rules mostly name later ones
@@ -29,7 +29,7 @@ def repeats_problem(grammar: str) -> str | None:
 
 
 def _rules(grammar: str) -> dict[str, list[re.Match[str]]]:
-    """The parts of each rule, by its name; of a name that comes twice, both."""
+    """The parts of each rule, by its name; both rules of a name that is used twice."""
     rules: dict[str, list[re.Match[str]]] = {"": []}
     current = ""
     for found in _TOKEN.finditer(grammar):
@@ -42,7 +42,7 @@ def _rules(grammar: str) -> dict[str, list[re.Match[str]]]:
 
 
 def _product(name: str, rules: dict[str, list[re.Match[str]]], known: dict[str, int], inside: frozenset[str]) -> int:
-    """The largest product of bounded repeats within each other in a rule; a rule within itself counts once."""
+    """The largest product of nested bounded repeats in a rule; a rule within itself counts once."""
     if name in known:
         return known[name]
     if name in inside or name not in rules:
@@ -56,7 +56,7 @@ def _product(name: str, rules: dict[str, list[re.Match[str]]], known: dict[str, 
         elif part["sign"] == ")" and outer:
             last, most = most, max(outer.pop(), most)
         elif part["least"]:
-            # Without a most, a least of n is n copies before an unbounded repeat.
+            # Without a maximum, a minimum of n is n copies before an unbounded repeat.
             last *= max(int(part["most"] or part["least"]), 1)
         elif part["name"]:
             last = _product(part["name"], rules, known, inside | {name})

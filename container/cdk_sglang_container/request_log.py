@@ -1,6 +1,6 @@
-"""Lines about requests that were refused or whose answer began late: enough to find them, and nothing of what they said.
+"""Log lines about requests that were refused or whose answer began late: enough to find them, without their content.
 
-A line holds a status, numbers, a field's name, a path and a trace's id, each from a closed set or of a fixed form: no value, prompt,
+A line has a status, numbers, a field's name, a path and a trace id, each from a closed set or in a fixed format: no value, prompt,
 answer, header or address. Saved queries of the library read these lines (constructs/cdk_sglang/observability/logs/queries.py).
 """
 
@@ -27,11 +27,11 @@ _REFUSED_FROM = 400
 
 
 class RequestLog:
-    """One request, watched from its first byte to its last.
+    """One request, observed from its first byte to its last.
 
     Args:
         scope: The request.
-        slow_after_s: Seconds to the first part of the answer from which the request is slow.
+        slow_after_s: Seconds to the first part of the answer from which the request counts as slow.
         clock: Seconds, monotonic.
     """
 
@@ -49,7 +49,7 @@ class RequestLog:
         self._by, self._field = "container", error.param or "-"
 
     def watched(self, send: Send) -> Send:
-        """A `send` that writes a line when the answer says no, or has come late and ends."""
+        """A `send` that writes a line if the answer is a refusal, or when an answer that began late ends."""
 
         async def sending(message: Message) -> None:
             kind = message["type"]

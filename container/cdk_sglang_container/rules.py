@@ -1,6 +1,6 @@
-"""Combinations that SGLang 0.5.23 starts with, and that are wrong: refused before minutes of loading are spent on them.
+"""Combinations with which SGLang 0.5.23 starts although they are wrong: refused before minutes are spent on loading.
 
-What SGLang's own resolver refuses is left to it.
+Combinations that SGLang's own resolver refuses are left to it.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ __all__ = ["app"]
 
 
 def _add_contract() -> None:
-    """Put SageMaker's contract on SGLang's application: the middleware, the adapter routes, and who may ask for what."""
+    """Put SageMaker's contract on SGLang's application: the middleware, the adapter routes, and the access checks."""
     settings = Settings.from_environment(os.environ)
     engine = SglangEngine(settings)
     health = Health(

@@ -28,7 +28,7 @@ _PATH, _ENABLED = "SAGEMAKER_SESSIONS_PATH", "SAGEMAKER_ENABLE_STATEFUL_SESSIONS
 def prepare_sessions(environment: MutableMapping[str, str]) -> None:
     """Give this container's sessions a folder of their own, unless the environment names one.
 
-    The session manager's default folder is one per machine: two copies on a machine would answer for each other's.
+    The session manager's default folder is one per machine: two copies on a machine would accept each other's sessions.
 
     Args:
         environment: `os.environ`; inherited by the tokenizer workers.
@@ -65,7 +65,7 @@ class StickySessions:
         return session.session_id, f"{session.session_id}; Expires={expires}"
 
     def check(self, session: str) -> None:
-        """Raise unless the session is open in this copy: it was closed, has expired, or is another copy's."""
+        """Raise if the session is not open in this copy: it was closed, has expired, or belongs to another copy."""
         self._require_enabled()
         self._learn(session)
         try:
@@ -80,7 +80,7 @@ class StickySessions:
             raise HttpError(400, message, headers={CLOSED_SESSION_ID: session} if _is_id(session) else None)
 
     def close(self, session: str) -> None:
-        """Close a session; closing it twice is no error."""
+        """Close a session; closing it twice is not an error."""
         self._learn(session)
         try:
             self._manager.close_session(session)
@@ -92,7 +92,7 @@ class StickySessions:
             raise HttpError(400, f"stateful sessions are not enabled: {_ENABLED} is not true")
 
     def _learn(self, session: str) -> None:
-        """Take up a session that another tokenizer worker opened."""
+        """Load a session that another tokenizer worker opened."""
         if session in self._manager.sessions or not _is_id(session):
             return
         known = self._session_class(session, self._manager.sessions_path)
@@ -101,7 +101,7 @@ class StickySessions:
 
 
 def _is_id(session: str) -> bool:
-    """Whether it is an id of ours: session ids become folder names."""
+    """Whether the id has the session manager's format: session ids become folder names."""
     try:
         return str(uuid.UUID(session)) == session
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the container takes from its environment besides `SM_SGLANG_*`."""
+"""Settings that the container reads from its environment in addition to `SM_SGLANG_*`."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _DEFAULT_MODEL_DIR = "/opt/ml/model"
 _DEFAULT_ADAPTERS_DIR = "/opt/ml"
 # InvokeEndpoint's Body in botocore 1.44.5's sagemaker-runtime model: 6,291,456 bytes at most.
 _DEFAULT_MAX_BODY_BYTES = 6_291_456
-# A wedged engine is out of routing within 10 s; 8 leaves the health checker's own polling some room.
+# A wedged engine is out of routing within 10 s; 8 leaves time for the health checker's own polling.
 _DEFAULT_WEDGED_AFTER_S = 8.0
 _WEDGED_AFTER_RANGE_S = (4.0, 300.0)
 _MAX_PORT = 65535
-# SGLang's watchdog ends a scheduler that has begun no batch for 300 s (`--watchdog-timeout`, 0.5.23); this is well before.
+# SGLang's watchdog ends a scheduler that has begun no batch for 300 s (`--watchdog-timeout`, 0.5.23); this is well below.
 _DEFAULT_STALLED_AFTER_S = 120.0
-# A whole answer that is not streamed is its first part, and SageMaker waits 60 s for that.
+# The first part of an answer that is not streamed is the whole answer, and SageMaker waits 60 s for it.
 DEFAULT_SLOW_AFTER_S = 20.0
 # n and top_logprobs: OpenAI allows 128 and 20 (https://platform.openai.com/docs/api-reference/chat/create, read 2026-11);
-# 64 sequences leave a copy room for its other callers.
+# 64 sequences leave a copy capacity for its other callers.
 _DEFAULT_MAX_SEQUENCES, _DEFAULT_MAX_TOP_LOGPROBS = 64, 20
 _DEFAULT_MAX_JSON_DEPTH, _DEFAULT_MAX_GRAMMAR_BYTES = 64, 65_536
 # Grammars that are not ambiguous took less than 1 ms a token (grammar_time.py), and a token of a large model takes 10 ms or more.
 _DEFAULT_MAX_GRAMMAR_MS = 5.0
-# Deeper than this, Python's own reader of JSON gives up.
+# Python's own JSON parser fails on deeper nesting.
 _MAX_JSON_DEPTH = 400
 
 
@@ -48,7 +48,7 @@ class Settings:
         host: `CDK_SGLANG_HOST`; address to listen on.
         port: `CDK_SGLANG_PORT`, else `SAGEMAKER_BIND_TO_PORT`.
         max_body_bytes: `CDK_SGLANG_MAX_BODY_BYTES`; a longer request is answered 413.
-        wedged_after_s: `CDK_SGLANG_WEDGED_AFTER_S`; seconds without a sign of life until `/ping` says no.
+        wedged_after_s: `CDK_SGLANG_WEDGED_AFTER_S`; seconds without a sign of life until `/ping` answers 503.
         stalled_after_s: `CDK_SGLANG_STALLED_AFTER_S`; seconds that the engine may compute between two beats of
             its schedulers' heartbeat.
         slow_after_s: `CDK_SGLANG_SLOW_AFTER_S`; seconds to the first part of an answer from which the log has a line about it.
@@ -56,9 +56,9 @@ class Settings:
         max_top_logprobs: `CDK_SGLANG_MAX_TOP_LOGPROBS`; alternatives per token a request may ask for.
         max_json_depth: `CDK_SGLANG_MAX_JSON_DEPTH`; levels of nested arrays and objects in a body.
         max_grammar_bytes: `CDK_SGLANG_MAX_GRAMMAR_BYTES`; length of a schema, a regular expression, or tools.
-        max_grammar_ms: `CDK_SGLANG_MAX_GRAMMAR_MS`; milliseconds of the scheduler's time a token that a grammar may take on
+        max_grammar_ms: `CDK_SGLANG_MAX_GRAMMAR_MS`; milliseconds of the scheduler's time per token that a grammar may take on
             average, after its first two seconds.
-        min_free_gpu_gib: `CDK_SGLANG_MIN_FREE_GPU_GIB`; free memory the plan counts on, per GPU. Default: not checked
+        min_free_gpu_gib: `CDK_SGLANG_MIN_FREE_GPU_GIB`; free memory per GPU that the plan assumes. Default: not checked
             beyond SGLang's own `--mem-fraction-static`.
         expect_nvme: `CDK_SGLANG_EXPECT_NVME`; whether an instance-store NVMe disk must be there.
         task: `CDK_SGLANG_TASK`; what a request to `/invocations` asks for: chat, completion, embedding, rerank or classify.

@@ -1,4 +1,4 @@
-"""Whether the installed SGLang has every name that `engine.py` relies on; one that has moved ends the start with one line."""
+"""Whether the installed SGLang has every name that `engine.py` relies on; a missing name ends the start with one line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MANAGER_FIELDS = (
     "served_model_name",
     "server_status",
 )
-# Of the schedulers' processes: their modules are not imported here.
+# Names in the schedulers' processes, whose modules are not imported here.
 _SCHEDULER_TEXTS = {
     "sglang.srt.constrained.xgrammar_backend": ("class XGrammarGrammar(", "def accept_token(", "def fill_vocab_mask("),
     "sglang.srt.managers.schedule_batch": ("class FINISH_ABORT(", "self.to_finish"),

@@ -1,4 +1,4 @@
-"""SGLang's argument vector for the log: without what may be a secret in it."""
+"""SGLang's argument vector for the log, without possible secrets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _HIDDEN = "***"
 _SECRET = re.compile(
     r"(api|access|secret|private)[-_]?key|password|passwd|credential|secret|(?<![a-z])token(?![a-z0-9])", re.IGNORECASE
 )
-"""Names of options and of fields in JSON. `tokenizer`, `max-total-tokens` and the like are none."""
+"""Names of secrets, among options and fields in JSON. `tokenizer`, `max-total-tokens` and the like do not match."""
 _OPTION = re.compile(r"(--[^=]+)=(.*)", re.DOTALL)
 _FIELD = re.compile(r'("[^"]*")(\s*:\s*)("(?:[^"\\]|\\.)*"|[^,}\]\s]+)')
 _USER = re.compile(r"(\w+://)[^/@\s]+@")
@@ -22,7 +22,7 @@ def shown(arguments: list[str]) -> str:
         arguments: SGLang's argument vector.
 
     Returns:
-        Options and values; `***` for values of options and fields that are named like secrets, for users in URLs, and for signatures.
+        Options and values; `***` replaces values of options and fields that are named like secrets, users in URLs, and signatures.
     """
     line: list[str] = []
     hides = False

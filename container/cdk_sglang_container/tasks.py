@@ -1,4 +1,4 @@
-"""Where SGLang answers what a component is for: `/invocations`, the one path that SageMaker calls, is SGLang's chat alone.
+"""Which path of SGLang answers a component's task: `/invocations`, the only path that SageMaker calls, answers only chats in SGLang.
 
 Paths and fields as in SGLang 0.5.23, srt/entrypoints/http_server.py and srt/entrypoints/openai/protocol.py.
 """
@@ -43,7 +43,7 @@ def path_of(task: str, request: Mapping[str, Any]) -> str:
         request: The request's body.
 
     Raises:
-        HttpError: 400; a chat is asked of a model that does not chat.
+        HttpError: 400; the request is a chat, and the model does not chat.
     """
     one = _TASKS[task]
     if task == CHAT or "messages" not in request:

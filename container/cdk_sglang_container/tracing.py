@@ -1,8 +1,8 @@
-"""The caller's trace, handed on to SGLang as the W3C headers that SGLang reads (srt/observability/trace.py of 0.5.23: TRACE_HEADERS).
+"""The caller's trace, passed to SGLang as the W3C headers that SGLang reads (srt/observability/trace.py of 0.5.23: TRACE_HEADERS).
 
-SageMaker's InvokeEndpoint takes no header of the caller's but `X-Amzn-SageMaker-Custom-Attributes`, so a trace comes in there, as
-`traceparent=00-<trace>-<span>-01` among other attributes (`cdk_sglang.client` writes it). Whether SageMaker hands its own `X-Amzn-Trace-Id` to
-containers, and whether the OpenAI path hands on `traceparent`, is not documented; both are taken if they come.
+SageMaker's InvokeEndpoint passes on no header of the caller except `X-Amzn-SageMaker-Custom-Attributes`, so a trace arrives there, as
+`traceparent=00-<trace>-<span>-01` among other attributes (`cdk_sglang.client` writes it). Whether SageMaker passes its own `X-Amzn-Trace-Id` to
+containers, and whether the OpenAI path passes on `traceparent`, is not documented; both are used if they arrive.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 _AMAZON = "X-Amzn-Trace-Id"
 _W3C = "traceparent"
-# https://www.w3.org/TR/trace-context/#traceparent-header (read 2026-11): version 00, and neither id of zeros alone.
+# https://www.w3.org/TR/trace-context/#traceparent-header (read 2026-11): version 00, and neither id is all zeros.
 _PARENT = re.compile(r"00-(?!0{32})(?P<trace>[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _ATTRIBUTE = re.compile(rf"(?:^|[\s,;&]){_W3C}=(?P<parent>{_PARENT.pattern})(?=$|[\s,;&])")
 # https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader (read 2026-11)
@@ -32,7 +32,7 @@ _SAMPLED = re.compile(r"(?:^|;)\s*Sampled=1(?=;|$)")
 
 
 def trace_parent(scope: Scope) -> str | None:
-    """The W3C `traceparent` of a request; None if it carries none, or none of the right form.
+    """The W3C `traceparent` of a request; None if it has none, or none in the right format.
 
     Args:
         scope: The request.
@@ -55,7 +55,7 @@ def _from_amazon(text: str) -> str | None:
 
 
 def trace_id(scope: Scope) -> str | None:
-    """The id of the trace that a request belongs to, 32 hexadecimal digits; None if it belongs to none."""
+    """The id of a request's trace, 32 hexadecimal digits; None if it has no trace."""
     found = _PARENT.fullmatch(trace_parent(scope) or "")
     return found["trace"] if found else None
 
@@ -97,5 +97,5 @@ def tracing_problems(values: Mapping[str, Any]) -> list[str]:
 def _is_installed(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:  # a package above it is not there
+    except ModuleNotFoundError:  # its parent package is missing
         return False

@@ -1,6 +1,6 @@
-"""Who may talk to the server where no network of its own protects it: on a developer's machine, where web pages reach loopback.
+"""Who may call the server if no network protects it: on a developer's machine, where web pages reach loopback.
 
-SageMaker's network lets nobody but SageMaker in, and its Host header is its own business, so there nothing is checked.
+SageMaker's network admits only SageMaker, which sets its own Host header, so nothing is checked there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FORBIDDEN = 403
 
 
 class Visitors:
-    """Middleware in front of everything: a request has one of these Hosts, and no Origin, which only web pages send.
+    """Middleware in front of everything: a request must have one of these Hosts, and no Origin, which only web pages send.
 
     Args:
         app: The application.
@@ -38,7 +38,7 @@ class Visitors:
         if kind not in {"http", "websocket"} or self._may(scope):
             await self._app(scope, receive, send)
         elif kind == "websocket":
-            await receive()  # the request to connect; closed before it is accepted, it is answered 403
+            await receive()  # the request to connect; closing before acceptance answers 403
             await send({"type": "websocket.close", "code": 1008})
         else:
             await answer_error(send, HttpError(_FORBIDDEN, "this server answers the programs of its own machine alone"))

@@ -1,4 +1,4 @@
-"""A construct of one's own that wraps an endpoint, with API Gateway in front of one of its models."""
+"""A construct of your own that wraps an endpoint, with API Gateway in front of one of its models."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_apigateway as apigateway

@@ -1,4 +1,4 @@
-"""An endpoint in one stack, and a function that calls it in another, which knows the endpoint by its names alone."""
+"""An endpoint in one stack, and a function that calls it in another, which refers to the endpoint by name."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_lambda as lambda_

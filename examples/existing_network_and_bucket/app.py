@@ -1,4 +1,4 @@
-"""An endpoint in a VPC, with weights in a bucket and logs under a key that exist already."""
+"""An endpoint in an existing VPC, with weights in an existing bucket and logs encrypted with an existing key."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2

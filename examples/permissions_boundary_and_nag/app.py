@@ -1,4 +1,4 @@
-"""Rules of your organisation over everything the library makes: a permissions boundary, a tag, and your own cdk-nag pack."""
+"""Rules of your organisation applied to everything that the library creates: a permissions boundary, a tag, and your own cdk-nag pack."""
 
 import aws_cdk as cdk
 import cdk_nag

@@ -1,4 +1,4 @@
-"""A CDK pipeline that deploys the same fleet to two accounts, the second after somebody read what that would do, and approved."""
+"""A CDK pipeline that deploys the same fleet to two accounts, the second after somebody has read what the deployment would do, and approved it."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -38,13 +38,13 @@ class Fleet(cdk.Stage):
 
 
 def what_changes(stage: Fleet, cloud_assembly: pipelines.FileSet) -> pipelines.CodeBuildStep:
-    """Return a step that says in its log what deploying a stage would do, and fails if that may cost more than its budget.
+    """Return a step that says in its log what deploying a stage would do, and fails if it may cost more than its budget.
 
-    It reads the deployed templates with the role that `cdk bootstrap` made for look-ups, which can change nothing.
+    It reads the deployed templates with the look-up role of `cdk bootstrap`, which can change nothing.
 
     Args:
         stage: The stage.
-        cloud_assembly: What the pipeline synthesised.
+        cloud_assembly: Cloud assembly that the pipeline synthesised.
     """
     qualifier = cdk.DefaultStackSynthesizer.DEFAULT_QUALIFIER
     role = f"arn:aws:iam::{stage.account}:role/cdk-{qualifier}-lookup-role-{stage.account}-{stage.region}"

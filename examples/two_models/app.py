@@ -1,4 +1,4 @@
-"""Two models on the four GPUs of one endpoint, in an app of your own."""
+"""Two models on the four GPUs of one endpoint, in your own app."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam

@@ -18,7 +18,7 @@ class Clock:
     """Seconds since the epoch, and the work that is due as time passes.
 
     A driven clock moves only by `advance`. A real one follows the machine, its work runs in a background thread, and `advance` skips
-    ahead, so that nobody has to wait for states that last minutes on AWS. A clock that was replaced does no work any more.
+    ahead, so that states that last minutes on AWS need no waiting. A clock that was replaced does no more work.
 
     Background work of a driven clock runs in workers, one at a time and only while the clock is moved; a worker that waits for a time or
     a condition lets the test go on.
@@ -48,7 +48,7 @@ class Clock:
             self._work.append(work)
 
     def take_over(self, other: Clock) -> None:
-        """Run the work of another clock from now on."""
+        """Take over the work of another clock."""
         self._work = other._work
 
     def tick(self) -> None:
@@ -76,7 +76,7 @@ class Clock:
             threading.Thread(target=work, name=name, daemon=True).start()
 
     def settle(self) -> None:
-        """Let background work of a driven clock go on whose wait is over without time passing, such as that for a task's outcome."""
+        """Resume background work of a driven clock whose wait ends without time passing, for example a wait for a task's outcome."""
         if self.driven and this_worker() is None:
             self._workers.run()
 
@@ -118,7 +118,7 @@ class Clock:
         self._thread = None
 
     def abandon(self) -> None:
-        """End the background work of a driven clock where it waits."""
+        """End the waiting background work of a driven clock."""
         self._workers.abandon()
 
     def reset(self) -> None:
@@ -145,7 +145,7 @@ def clock() -> Clock:
 
 
 def use(replacement: Clock) -> Clock:
-    """Replace the clock of this process; the new one takes over what the old one does at every tick, not its background work."""
+    """Replace the clock of this process; the new one takes over the functions that run at every tick, not the background work."""
     _current.abandon()
     with _current._ticking:
         replacement.take_over(_current)

@@ -28,7 +28,7 @@ def reset() -> None:
     limits.clear()
     stand_ins.clear()
     actions.reset()
-    with LOCK:  # before moto's lock, as everybody who needs both: the other order would wait for ever
+    with LOCK:  # before moto's lock, as in all code that needs both: the other order would deadlock
         BackendDict.reset()
     clock().reset()
 

@@ -15,8 +15,8 @@ from typing import Final
 REGION: Final = "us-east-1"
 FILE: Final = "credentials.sh"
 """Name of the file in the state folder; a shell can source it."""
-_KEY_PREFIX: Final = "LOCAL"  # neither people nor scanners for leaked keys mistake it for a key of AWS
-_KEY_LENGTH: Final = 20  # moto finds keys of no other length in a signature (5.2.5, core/responses.py)
+_KEY_PREFIX: Final = "LOCAL"  # neither people nor secret scanners mistake it for an AWS key
+_KEY_LENGTH: Final = 20  # moto finds only keys of this length in a signature (5.2.5, core/responses.py)
 _ALPHABET: Final = string.ascii_uppercase + string.digits
 
 
@@ -60,16 +60,16 @@ class Credentials:
 
     @property
     def console_key(self) -> str:
-        """Key that reads the console's data and does nothing else: a browser keeps it, so it is not the secret."""
+        """Key that can only read the console's data: a browser keeps it, so it is not the secret."""
         return hmac.digest(self.secret_access_key.encode(), b"localcloud console", "sha256").hex()
 
     @property
     def control_key(self) -> str:
-        """Key that reads the console's data and performs its actions, and does nothing else."""
+        """Key that can only read the console's data and perform its actions."""
         return hmac.digest(self.secret_access_key.encode(), b"localcloud console actions", "sha256").hex()
 
     def console_address(self, url: str, *, acts: bool = True) -> str:
-        """Address of the console for a browser; the key is behind `#`, which browsers send to nobody.
+        """Address of the console for a browser; the key is behind `#`, which browsers do not send.
 
         Args:
             url: Address of the server.
@@ -96,7 +96,7 @@ class Credentials:
 
 _ANYBODY: Final = "testing"
 PLACEHOLDER: Final = Credentials(access_key_id=_ANYBODY, secret_access_key=_ANYBODY)
-"""Credentials for moto in a process without a server, where nobody checks them."""
+"""Credentials for moto in a process without a server, where they are not checked."""
 
 
 def private_folder(path: Path) -> Path:
@@ -108,7 +108,7 @@ def private_folder(path: Path) -> Path:
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     status = path.stat()
     if status.st_uid != os.geteuid():
-        raise PrivateFolderError(f"{path} belongs to another user; use --state-dir with a folder of yours")
+        raise PrivateFolderError(f"{path} belongs to another user; use --state-dir with a folder of your own")
     if stat.S_IMODE(status.st_mode) != stat.S_IRWXU:
         path.chmod(stat.S_IRWXU)
     return path

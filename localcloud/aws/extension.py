@@ -1,4 +1,4 @@
-"""Everything that extends moto, put in place at once."""
+"""Install every extension of moto at once."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ _RESOURCE_TYPES = (
 
 def install() -> None:
     """Extend moto in this process; a second call changes nothing."""
-    # Nothing of ours starts an instance of EC2, and moto would read 1,300 machine images while every other call waits.
+    # Nothing here starts an instance of EC2, and moto would read 1,300 machine images while every other call waits.
     os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     operations.install()
     refusals.install()

@@ -38,7 +38,7 @@ from localcloud.aws.metrics import prometheus_api
 from localcloud.aws.settings import configure, current, restore
 
 _BACKLOG = 1024
-"""Connections that may wait for a thread; with werkzeug's 128 a burst of 200 would lose some."""
+"""Maximum number of connections that wait for a thread; with werkzeug's 128 a burst of 200 would lose some."""
 
 
 class StateInUseError(Exception):
@@ -77,7 +77,7 @@ class LocalCloud:
         changes = {"processes": True} | settings | ({"state_dir": state_dir} if state_dir else {})
         configure(**changes, base_url=self.url, credentials=self.credentials)
         self._settings = current()
-        os.environ["MOTO_PORT"] = self.url.rsplit(":", 1)[1]  # by which moto's state machines find the other services
+        os.environ["MOTO_PORT"] = self.url.rsplit(":", 1)[1]  # moto's state machines use it to find the other services
         self._lock = _take(current().folder)
         copies.end_leftovers(current().folder / "copies")
         copies.end_leftovers(current().folder / sessions.FOLDER)
@@ -98,7 +98,7 @@ class LocalCloud:
         """Stop answering, and leave no process behind."""
         STREAMS.end()
         self._server.shutdown()
-        STREAMS.end()  # those that were opened meanwhile
+        STREAMS.end()  # those that were opened in the meantime
         if self._thread is not None:
             self._thread.join()
         self._server.server_close()
@@ -116,7 +116,7 @@ class LocalCloud:
             shutil.rmtree(self._settings.folder / name, ignore_errors=True)
         (self._settings.folder / FILE).unlink(missing_ok=True)
         self._lock.close()
-        if _running:  # state, clock and settings belong to the process: the server that is left goes on with them
+        if _running:  # state, clock and settings belong to the process: a remaining server keeps using them
             remaining = _running[-1]
             restore(remaining._settings)
             os.environ["MOTO_PORT"] = remaining.url.rsplit(":", 1)[1]
@@ -141,7 +141,7 @@ def _take(state_dir: Path) -> IO[str]:
 
 
 def _without_cors(service: Any) -> Any:
-    """Create the application of one service without CORS headers: with moto's, the pages of every site could read it."""
+    """Create the application of one service without CORS headers: with moto's headers, pages of any site could read it."""
     werkzeug_app.DISABLE_GLOBAL_CORS = True
     return werkzeug_app.create_backend_app(service)
 
@@ -181,7 +181,7 @@ def _front(moto: Any, guard: Guard) -> Any:
 
 
 def _refused(request: Request, code: str, message: str, status: int) -> Response:
-    """Error in the shape of the request's protocol."""
+    """Error in the format of the request's protocol."""
     if "X-Amz-Target" in request.headers:
         return _json({"__type": code, "message": message}, status=status)
     body = f"<ErrorResponse><Error><Code>{code}</Code><Message>{escape(message)}</Message></Error></ErrorResponse>"

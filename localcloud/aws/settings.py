@@ -17,7 +17,7 @@ from typing import Any
 from localcloud.aws.credentials import PLACEHOLDER, Credentials
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-"""Root of this checkout: it has the container's entry, and npm's packages."""
+"""Root of this checkout: it contains the container's entry point and npm's packages."""
 
 
 def _default_command() -> tuple[str, ...]:
@@ -33,7 +33,7 @@ def _default_aiperf() -> Path | None:
 
 @functools.cache
 def _temporary() -> Path:
-    """Temporary folder of the process, created on first use under a name that no other user can have taken."""
+    """Temporary folder of the process, created on first use under an unpredictable name."""
     folder = tempfile.mkdtemp(prefix="localcloud-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
@@ -41,7 +41,7 @@ def _temporary() -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How one embedded AWS behaves.
+    """Settings of one embedded AWS.
 
     Args:
         state_dir: Logs, model folders and Lambda code of this server. Default: a new temporary folder, see `folder`.
@@ -62,8 +62,8 @@ class Settings:
         ping_interval_s: Seconds between two ``/ping`` calls of a running copy. Default keeps detection under 10 s.
         aiperf: AIPerf's program, which AI benchmark jobs run against their component. Default: ``LOCALCLOUD_AIPERF``; without
             it jobs send nothing and write stand-ins.
-        agent_python: Python whose environment has what agents import.
-        agent_start_s: Seconds within which an agent must answer ``/ping`` (AgentCore: 30; more here, since two cores do everything).
+        agent_python: Python interpreter whose environment has the agents' packages.
+        agent_start_s: Seconds within which an agent must answer ``/ping`` (AgentCore: 30; longer here, since two cores run everything).
         quotas: Service quotas of the account that differ from AWS's defaults for a new one, by shell pattern of their name; the first that
             matches counts.
         quota_s: Seconds until a requested increase of a quota is granted.

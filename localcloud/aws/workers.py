@@ -1,4 +1,4 @@
-"""Threads that a driven clock runs one at a time, so that background work is the same in every run of a test."""
+"""Threads that a driven clock runs one at a time, so that background work is deterministic in tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class AbandonedError(BaseException):
-    """The clock of a worker was replaced, so that its work ends where it waits."""
+    """The clock of a worker was replaced; its work ends where it waits."""
 
 
 class Worker:
@@ -69,7 +69,7 @@ _here: Any = threading.local()
 
 
 def this_worker() -> Worker | None:
-    """Worker whose thread calls; None in every other thread."""
+    """Worker of the calling thread; None in every other thread."""
     worker: Worker | None = getattr(_here, "worker", None)
     return worker
 
@@ -81,13 +81,13 @@ class Workers:
         self._workers: list[Worker] = []
 
     def add(self, work: Callable[[], None], *, name: str) -> None:
-        """Begin work, which runs until it waits for the first time; work that a worker begins runs after that worker."""
+        """Start work, which runs until its first wait; work that a worker starts runs after that worker."""
         self._workers.append(Worker(work, name=name))
         if this_worker() is None:
             self.run()
 
     def run(self) -> None:
-        """Run every worker that need not wait any longer, until each waits or has ended; raises the error of one that failed."""
+        """Run every worker whose wait is over, until each waits or has ended; raises the error of a failed worker."""
         while worker := next((found for found in self._workers if found.ready()), None):
             worker.resume()
             if worker.finished:

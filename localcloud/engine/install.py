@@ -1,6 +1,6 @@
 """Install the SGLang engine into `.venv-engine`: `python3 -m localcloud.engine.install` (what `make engine` runs).
 
-Standard library only, since it runs before anything is installed. It does nothing if the engine is installed from
+Standard library only, since it runs before anything is installed. It does nothing if the engine is already installed from
 this checkout's pins. It may be interrupted and restarted: uv and pip keep finished downloads, and the stamp is written last.
 """
 
@@ -148,7 +148,9 @@ def _check(status: int, output: str, *, doing: str) -> None:
         return
     if _DISK_FULL in output:
         raise InstallError(f"{doing}: the disk is full; free {FREE_DISK_GB} GB and run `make engine` again")
-    raise InstallError(f"{doing} failed (exit {status}); run `make engine` again to go on. The last lines:\n{output}")
+    raise InstallError(
+        f"{doing} failed (exit {status}); run `make engine` again to continue. The last lines:\n{output}"
+    )
 
 
 def _packages(install: Callable[..., tuple[int, str]], *, root: Path, total: int) -> tuple[int, str]:
@@ -183,7 +185,7 @@ def _with_uv(uv: Path, *, root: Path, total: int, reuse: bool) -> bool:
     if _DISK_FULL in output:
         _check(status, output, doing="installing the packages")
     if status != 0:
-        say(f"uv failed (exit {status}), pip goes on. Its last lines:\n{output}")
+        say(f"uv failed (exit {status}), continuing with pip. Its last lines:\n{output}")
     return status == 0
 
 
@@ -254,7 +256,7 @@ def main(*, root: Path = ROOT) -> int:
             print(f"engine: {line}", file=sys.stderr)
         return _EXIT_FAILED
     except KeyboardInterrupt:
-        print("\nengine: interrupted; run `make engine` again to go on", file=sys.stderr)
+        print("\nengine: interrupted; run `make engine` again to continue", file=sys.stderr)
         return _EXIT_INTERRUPTED
     except OSError as error:
         print(f"engine: {error}; fix the cause and run `make engine` again", file=sys.stderr)

@@ -119,7 +119,7 @@ def test_an_interrupted_install_says_how_to_go_on(
 
     monkeypatch.setattr(installer, "install", interrupt)
     assert installer.main(root=checkout) == 130
-    assert "interrupted; run `make engine` again to go on" in capsys.readouterr().err
+    assert "interrupted; run `make engine` again to continue" in capsys.readouterr().err
 
 
 def test_every_pin_is_exact() -> None:
@@ -182,7 +182,7 @@ def test_pip_goes_on_where_uv_fails_but_not_on_a_full_disk(
 ) -> None:
     _calls, by_pip = _fake_uv(monkeypatch, (2, "error: no such option"))
     installer.main(root=checkout)
-    assert "uv failed (exit 2), pip goes on. Its last lines:\nerror: no such option" in capsys.readouterr().out
+    assert "uv failed (exit 2), continuing with pip. Its last lines:\nerror: no such option" in capsys.readouterr().out
     assert ["--require-hashes" in call for call in by_pip] == [True, False]
     _calls, by_pip = _fake_uv(monkeypatch, (2, "error: No space left on device (os error 28)"))
     assert installer.main(root=checkout) == 1

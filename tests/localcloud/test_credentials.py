@@ -122,7 +122,7 @@ def test_every_start_has_credentials_of_its_own_that_nobody_else_can_read(tmp_pa
 
 def test_another_users_state_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
-    with pytest.raises(PrivateFolderError, match="belongs to another user; use --state-dir with a folder of yours"):
+    with pytest.raises(PrivateFolderError, match="belongs to another user; use --state-dir with a folder of your own"):
         private_folder(tmp_path)
 
 

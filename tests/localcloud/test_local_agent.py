@@ -107,7 +107,7 @@ def screen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Screen:
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        (SMALL, "the real engine with SmolLM2-135M-Instruct, too small for an agent, so believe none of its words"),
+        (SMALL, "the real engine with SmolLM2-135M-Instruct, too small for an agent, so do not trust its answers"),
         (RANDOM, "the real engine with a random model of 0.9 MB, which knows no language and calls no tools"),
     ],
     ids=["small", "random"],

@@ -198,5 +198,5 @@ def test_the_answer_stands_beside_its_question_its_speed_and_where_the_model_com
 def test_of_the_random_model_it_is_said_that_its_words_mean_nothing() -> None:
     text = shown(RANDOM, content="G{6^H\n")
     assert "model     a random model of 0.9 MB, " in text
-    assert "its words mean nothing" in text
+    assert "its answers mean nothing" in text
     assert "answer    'G{6^H\\n'\n" in text

@@ -99,7 +99,7 @@ def test_a_second_checkout_a_suspension_another_port_and_a_killed_server(checkou
     with pytest.raises(LocalError) as caught:
         background.ensure(other, Path("/engine/python"))
     assert str(caught.value) == (
-        f"PORT={other}: this checkout's embedded AWS is on port {port}; `make local-down` first, or go on with `make local PORT={port}`"
+        f"PORT={other}: this checkout's embedded AWS is on port {port}; `make local-down` first, or continue with `make local PORT={port}`"
     )
 
     os.kill(first["pid"], signal.SIGKILL)
@@ -210,7 +210,7 @@ def test_a_folder_that_cannot_be_written_is_a_line(
 ) -> None:
     fails_at(monkeypatch, "ensure", PermissionError(errno.EACCES, "Permission denied", "/state"))
     assert local.main(["up"]) == 1
-    assert capsys.readouterr().err == "/state: Permission denied; mend that, then run the command again\n"
+    assert capsys.readouterr().err == "/state: Permission denied; fix that, then run the command again\n"
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http", "-1"])
@@ -241,7 +241,7 @@ def test_a_stack_that_would_stay_on_aws_is_told_and_the_server_stopped_all_the_s
     assert capsys.readouterr().err.splitlines() == [
         "cdk destroy failed:",
         "The bucket you tried to delete is not empty",
-        "it is gone with the embedded AWS; on AWS it would have stayed, so look at the reason first",
+        "it was removed with the embedded AWS; on AWS it would have stayed, so check the reason first",
     ]
 
 

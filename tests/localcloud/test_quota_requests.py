@@ -103,7 +103,7 @@ def test_make_local_asks_for_what_its_environment_needs(
     (tmp_path / "Serving.template.json").write_text(json.dumps({"Resources": {"Config": config}}))
     of_make_local.grant(SESSION, "https://servicequotas.us-east-1.amazonaws.com", tmp_path)
     printed = capsys.readouterr().out
-    assert f"quota granted: '{OF_TYPE}' (L-60313EA3) is 6, in a new account 0" in printed
-    assert f"'{limits.ONE_ENDPOINT}' (L-ED8DEE9B) is 6, in a new account 4" in printed
+    assert f"quota granted: '{OF_TYPE}' (L-60313EA3) is now 6; a new account has 0" in printed
+    assert f"'{limits.ONE_ENDPOINT}' (L-ED8DEE9B) is now 6; a new account has 4" in printed
     of_make_local.grant(SESSION, "https://servicequotas.us-east-1.amazonaws.com", tmp_path)
     assert capsys.readouterr().out == ""

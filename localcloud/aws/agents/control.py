@@ -1,4 +1,4 @@
-"""AgentCore's control plane, as far as it reads: resources are created, changed and deleted by CloudFormation alone here."""
+"""The read operations of AgentCore's control plane: here only CloudFormation creates, changes and deletes resources."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EVENTS: Final = re.compile(r"/memories/[^/]+/(events|actor)\b")
 _PAGE: Final = 100
 """Entries per page: the maximum of maxResults in the service model (botocore 1.44.5)."""
 _FREE_FORM: Final = {"EnvironmentVariables", "Properties"}
-"""Members whose keys are the user's."""
+"""Members whose keys the user chooses."""
 
 _Read = Callable[..., dict[str, Any]]
 
@@ -54,7 +54,7 @@ def _authorization(request: Request) -> str:
 
 
 def _page(body: dict[str, Any], request: Request) -> dict[str, Any]:
-    """Cut the list of an answer into the page that was asked for."""
+    """Reduce the list of an answer to the requested page."""
     name = next((name for name, value in body.items() if isinstance(value, list) and name in _LISTS), None)
     if name is None:
         return body

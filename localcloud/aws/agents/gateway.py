@@ -1,4 +1,4 @@
-"""Gateways: an MCP server over streamable HTTP for each, without sessions and without streams, as AgentCore's.
+"""Gateways: each is an MCP server over streamable HTTP, without sessions and without streams, like AgentCore's.
 
 Written from https://modelcontextprotocol.io/specification/2025-06-18/basic/transports (read 2026-11).
 """
@@ -25,9 +25,9 @@ from localcloud.aws.door.guard import SIGNED
 
 _PATH: Final = re.compile(rf"{re.escape(GATEWAYS)}(?P<gateway>[^/]+)/mcp$")
 _VERSIONS: Final = ("2025-03-26",)
-"""Versions of a gateway that names none (registry schema, SupportedVersions)."""
+"""MCP versions of a gateway that specifies none (registry schema, SupportedVersions)."""
 _PAGE: Final = 50
-"""Tools per page of tools/list. AgentCore documents no number."""
+"""Tools per page of tools/list. AgentCore does not document the number."""
 _PARSE, _INVALID, _NO_METHOD, _BAD_PARAMS = -32700, -32600, -32601, -32602
 _DENIED: Final = -32002
 
@@ -43,7 +43,7 @@ class _RpcError(Exception):
 
 @dataclass(frozen=True)
 class _Sender:
-    """Of one message.
+    """Context of one message.
 
     Attributes:
         identity: Id of the message.

@@ -51,7 +51,7 @@ def answer(request: Request) -> Response:
 
 
 def _measured(state: Store, request: Request, name: str) -> Response:
-    """Invoke a runtime, and publish the request as its metrics: when it is refused, or else when its answer ends."""
+    """Invoke a runtime, and publish the request as its metrics: when it is refused, or when its answer ends."""
     turn = Turn(state, state.runtime(name), request.args.get("qualifier", DEFAULT))
     try:
         response = _invoke(state, request, name, turn)
@@ -138,7 +138,7 @@ def _forward(session: Session, request: Request, headers: dict[str, str]) -> Res
         content_type=upstream.headers.get("Content-Type") or "application/octet-stream",
     )
 
-    def closed() -> None:  # even if the caller has gone before the first part: the agent sees its connection end
+    def closed() -> None:  # even if the caller disconnected before the first part: the agent sees its connection end
         upstream.close()
         connection.close()
         _done(session)

@@ -2,7 +2,7 @@
 
 Names, dimensions and units: AgentCore's pages on generated observability data
 (https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/observability-runtime-metrics.html, read 2026-11) and aws-cdk-lib 2.275.0. Not
-published: figures over all resources, use of CPU and memory, `TargetType` and `CreationCount`.
+published: totals over all resources, use of CPU and memory, `TargetType` and `CreationCount`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from localcloud.aws.clock import clock
 
 _NAMESPACE: Final = "AWS/Bedrock-AgentCore"
 _COUNTED: Final = {"ThrottlingException": "Throttles", "InternalServerException": "SystemErrors"}
-"""Metric of an error; any other is UserErrors, the agent's own (RuntimeClientError, 424) among them."""
+"""Metric of an error; every other error counts as UserErrors, including the agent's own (RuntimeClientError, 424)."""
 _MILLISECONDS: Final = 1000
 
 

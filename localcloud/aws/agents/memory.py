@@ -1,4 +1,4 @@
-"""Events of memories: moto's, for memories that exist, and with the filter and the pages that moto leaves out."""
+"""Events of memories: moto's, restricted to memories that exist, with the filter and the pages that moto lacks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Code packages of runtimes: unpacked from the embedded S3, and started by a Python of this machine.
+"""Code packages of runtimes: unpacked from the embedded S3, and started by a Python interpreter of this machine.
 
 AgentCore runs the package's own dependencies, which are built for arm64. Here they come from the interpreter's environment, `.venv-agent`
-by default, and the package gives only what the environment does not have: the agent's own modules. So the processor does not matter.
+by default, and the package supplies only what the environment lacks: the agent's own modules. So the processor architecture does not matter.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from moto.utilities.utils import get_partition
 from localcloud.aws.settings import current
 
 PORT: Final = "LOCALCLOUD_AGENT_PORT"
-"""Variable with the port of a session: one machine has port 8080, to which AgentCore connects, only once."""
+"""Variable with the port of a session: AgentCore connects to port 8080, which a machine has only once."""
 _INSTRUMENTED: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _ROLE_SECONDS: Final = 8 * 3600
-"""Longest life of a session (botocore 1.44.5, bedrock-agentcore-control LifecycleConfiguration); the embedded AWS lets no key expire."""
+"""Longest life of a session (botocore 1.44.5, bedrock-agentcore-control LifecycleConfiguration); keys of the embedded AWS do not expire."""
 _UNTRACED: Final = {"AGENT_OBSERVABILITY_ENABLED": "false", "OTEL_SDK_DISABLED": "true", "MLFLOW_TRACKING_URI": ""}
 """Without an address of their own, spans, metrics and MLflow's traces would go to AWS."""
 _RUNNER: Final = """
@@ -90,7 +90,7 @@ def unpack(archive: bytes, folder: Path) -> None:
 
 
 def command(properties: dict[str, Any], folder: Path) -> list[str]:
-    """Command that starts a runtime's entry point; ADOT's wrapper is kept only if spans have somewhere to go.
+    """Command that starts a runtime's entry point; ADOT's wrapper is kept only if spans have a destination.
 
     Raises:
         PackageError: There is no Python for agents, or the package lacks its entry point.
@@ -106,7 +106,7 @@ def command(properties: dict[str, Any], folder: Path) -> list[str]:
 
 
 def environment(region: str, properties: dict[str, Any], *, port: int) -> dict[str, str]:
-    """Variables of a session, beside what every process here has."""
+    """Variables of a session, in addition to those of every process here."""
     contract = {
         PORT: str(port),
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -124,7 +124,7 @@ def environment(region: str, properties: dict[str, Any], *, port: int) -> dict[s
 
 
 def _credentials_of(role_arn: str, region: str) -> dict[str, str]:
-    """Credentials of a session: those of the runtime's role, by which a gateway's policies know it."""
+    """Credentials of a session: those of the runtime's role, by which a gateway's policies recognise it."""
     role = sts_backends[DEFAULT_ACCOUNT_ID][get_partition(region)].assume_role(
         region_name=region,
         role_session_name=f"agent-{uuid.uuid4().hex[:8]}",

@@ -1,8 +1,8 @@
 """Policy engines: the part of Cedar that says which tools a caller may call, without conditions.
 
 A statement is ``permit`` or ``forbid`` over a principal, an action and a resource; each of the three is anything, ``is Type``, ``==`` one
-entity, or ``in`` a list. Whatever else Cedar can say (``when``, ``unless``, templates) cannot be decided here, and is refused when
-the policy is created, so that nobody believes it is enforced.
+entity, or ``in`` a list. Other parts of Cedar (``when``, ``unless``, templates) cannot be evaluated here, and are refused when
+the policy is created, so that they do not seem to be enforced.
 """
 
 from __future__ import annotations

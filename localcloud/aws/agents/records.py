@@ -32,14 +32,14 @@ class Record:
     updated: float = field(default_factory=lambda: clock().now())
 
     def change(self, properties: dict[str, Any]) -> None:
-        """Take new properties."""
+        """Set new properties."""
         self.properties = properties
         self.updated = clock().now()
 
 
 @dataclass(kw_only=True)
 class RuntimeEndpoint(Record):
-    """A name that leads to one version of a runtime.
+    """A name that resolves to one version of a runtime.
 
     Attributes:
         name: Name of the endpoint, which callers give as the qualifier.
@@ -56,7 +56,7 @@ class Runtime(Record):
 
     Attributes:
         versions: Properties of each version, from 1.
-        endpoints: Endpoints by name, beside DEFAULT.
+        endpoints: Endpoints by name, in addition to DEFAULT.
     """
 
     versions: list[dict[str, Any]] = field(default_factory=list)
@@ -73,7 +73,7 @@ class Runtime(Record):
         return len(self.versions)
 
     def change(self, properties: dict[str, Any]) -> None:
-        """Take new properties as the next version."""
+        """Set new properties as the next version."""
         super().change(properties)
         self.versions.append(properties)
 
@@ -133,7 +133,7 @@ class Session(Protocol):
         """Whether the session has to end."""
 
     def touch(self) -> None:
-        """Count idle time from now."""
+        """Start counting idle time."""
 
     def stop(self) -> None:
         """End the process, and delete its folder."""

@@ -1,4 +1,4 @@
-"""For whom a request was signed: the Region whose state answers, and the service."""
+"""Scope of a request's signature: the Region whose state answers, and the service."""
 
 from __future__ import annotations
 

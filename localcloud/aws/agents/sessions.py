@@ -1,4 +1,4 @@
-"""Sessions of runtimes: a process each, as AgentCore has a microVM for each, until it is idle, too old or stopped."""
+"""Sessions of runtimes: one process each, as AgentCore has one microVM each, until it is idle, too old or stopped."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class ProcessSession:
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     def settle(self) -> None:
-        """Wait a moment for a process that is ending: the end of its connections is seen before its own."""
+        """Wait a moment for a process that is ending: its connections end before the process does."""
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_SETTLE_S)
@@ -91,7 +91,7 @@ class ProcessSession:
         return True
 
     def touch(self) -> None:
-        """Count idle time from now."""
+        """Start counting idle time."""
         self.last_used = clock().now()
 
     def stop(self) -> None:
@@ -123,12 +123,12 @@ class ProcessSession:
             command,
             cwd=self._folder,
             env=base_environment() | variables,
-            stdin=subprocess.PIPE,  # at whose end the process ends: an embedded AWS that is killed leaves none
+            stdin=subprocess.PIPE,  # closing it ends the process: a killed embedded AWS leaves none behind
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        (self._folder / "pid").write_text(str(process.pid))  # by which the next server ends what a killed one left
+        (self._folder / "pid").write_text(str(process.pid))  # the next server ends the processes of a killed one
         assert process.stdout is not None
         threading.Thread(target=self._follow, args=(process.stdout,), daemon=True).start()
         while self._ping() is None:
@@ -171,7 +171,7 @@ class ProcessSession:
 
 
 def session(state: Store, runtime: Runtime, session_id: str, *, qualifier: str) -> Session:
-    """Session by id, begun if necessary; a request is counted as in flight until `Session.outstanding` is lowered again."""
+    """Session by id, started if necessary; a request counts as in flight until `Session.outstanding` is decremented."""
     with LOCK:
         version = state.version(runtime, qualifier)
         ended = found = state.sessions.get((runtime.id, session_id))
@@ -180,7 +180,7 @@ def session(state: Store, runtime: Runtime, session_id: str, *, qualifier: str) 
             state.sessions[found.key] = found
         found.outstanding += 1
     if ended is not None and ended is not found:
-        ended.stop()  # its process is gone, its pipe and its folder are not
+        ended.stop()  # its process has ended; its pipe and its folder remain
     return found
 
 

@@ -13,9 +13,9 @@ from localcloud.aws.agents.records import DEFAULT, Gateway, PolicyEngine, Record
 from localcloud.aws.settings import current
 
 LOCK = threading.RLock()
-"""Lock of the state: held while it is read or changed, never while a process starts."""
+"""Lock of the state: held while it is read or changed, not while a process starts."""
 GATEWAYS = "/bedrock-agentcore/gateways/"
-"""Beginning of the path of every gateway's MCP server here; AWS gives each a host name of its own."""
+"""Start of the path of every gateway's MCP server here; AWS gives each its own host name."""
 
 
 class Store:
@@ -49,7 +49,7 @@ class Store:
         return found
 
     def version(self, runtime: Runtime, qualifier: str) -> int:
-        """Version of a runtime to which a qualifier leads: DEFAULT, an endpoint's name, or a number."""
+        """Version of a runtime that a qualifier resolves to: DEFAULT, an endpoint's name, or a number."""
         if qualifier == DEFAULT:
             return runtime.version
         if qualifier in runtime.endpoints:
@@ -59,7 +59,7 @@ class Store:
         raise AgentCoreError("ResourceNotFoundException", f"No endpoint or agent found with qualifier '{qualifier}'")
 
     def gateway_url(self, gateway_id: str) -> str:
-        """Address of a gateway's MCP server; without a server, that which AWS would give it."""
+        """Address of a gateway's MCP server; without a server, the address that AWS would assign."""
         base = current().base_url
         if base:
             return f"{base}{GATEWAYS}{gateway_id}/mcp"

@@ -20,7 +20,7 @@ from localcloud.aws.agents.store import Store
 from localcloud.aws.compute import functions
 
 SEPARATOR: Final = "___"
-"""Between the names of target and tool, three underscores (AgentCore's developer guide, gateway Lambda targets, read 2026-11)."""
+"""Separator between the names of target and tool (three underscores, AgentCore's developer guide, gateway Lambda targets, read 2026-11)."""
 _HIDDEN: Final = "An internal error occurred. Please retry later."
 
 
@@ -43,7 +43,7 @@ class Tool:
     function: str
 
     def problem(self, arguments: object) -> str | None:
-        """Problem of a call's arguments with the deployed schema; None if they are valid."""
+        """What the deployed schema rejects in a call's arguments; None if they are valid."""
         errors = jsonschema.Draft7Validator(self.schema).iter_errors(arguments)
         lines = [
             f"- {'/'.join(map(str, error.absolute_path)) or 'arguments'}: {error.message[:200]}" for error in errors
@@ -81,7 +81,7 @@ def lambda_of(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_permission(state: Store, gateway: Gateway, function: str) -> None:
-    """Refuse a target whose function the gateway's role may not invoke: AgentCore tries it when a target is created.
+    """Refuse a target whose function the gateway's role may not invoke: AgentCore checks this when a target is created.
 
     Raises:
         AgentCoreError: ValidationException.
@@ -97,7 +97,7 @@ def check_permission(state: Store, gateway: Gateway, function: str) -> None:
 
 
 def call(state: Store, gateway: Gateway, tool: Tool, arguments: dict[str, Any], *, message_id: Any) -> dict[str, Any]:
-    """Invoke the function of a tool, and return the result as MCP has it; a failure is a result with ``isError``.
+    """Invoke the function of a tool, and return the result in MCP's format; a failure is a result with ``isError``.
 
     The function gets the bare arguments; AgentCore's names are in the client context.
     """
@@ -125,7 +125,7 @@ def _result(text: str, *, failed: bool) -> dict[str, Any]:
 
 
 def _schema(definition: dict[str, Any]) -> dict[str, Any]:
-    """Convert a schema from CloudFormation's spelling to JSON Schema; the names of properties stay."""
+    """Convert a schema from CloudFormation's spelling to JSON Schema; the names of properties are kept."""
     schema: dict[str, Any] = {"type": definition["Type"]}
     if "Description" in definition:
         schema["description"] = definition["Description"]

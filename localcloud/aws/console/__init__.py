@@ -1,1 +1,1 @@
-"""The console: a page that draws the deployed CloudWatch dashboards, and the fleet, alarms and events beside them."""
+"""The console: a page that draws the deployed CloudWatch dashboards, and the fleet, alarms and events next to them."""

@@ -1,7 +1,7 @@
-"""Actions of the console, under `/localcloud/console/actions/`: what one wants to see happen to a fleet.
+"""Actions of the console, under `/localcloud/console/actions/`: load, skipped time, faults and killed copies.
 
-The door has admitted the request: its Host and Origin are this server's, and it carries the key of the actions in a header, which no
-form and no simple request of another page can send. Here it must be JSON besides, which a form cannot send either.
+The door has admitted the request: its Host and Origin are this server's, and it has the key of the actions in a header, which no
+form and no simple request of another page can send. It must also be JSON, which a form cannot send either.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from localcloud.aws.hosting.store import LOCK, store
 
 _BODY_MAX_BYTES: Final = 256 * 1024
 ADVANCE_MAX_S: Final = 6 * 3600
-"""Seconds that one action skips at most: every tick of them is done before it answers."""
+"""Maximum number of seconds that one action skips: it runs every tick of them before it answers."""
 _STEPS: Final = 600
 _TARGET_MAX: Final = 200
 _TIMES_MAX: Final = 1000
@@ -31,7 +31,7 @@ _advancing = threading.Lock()
 
 
 class _RefusedError(Exception):
-    """A request that is not answered, with its status; the message is for the reader of the page."""
+    """A refused request, with its status; the message is shown on the page."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -39,7 +39,7 @@ class _RefusedError(Exception):
 
 
 def choices() -> dict[str, Any]:
-    """What there is to choose from: faults with their descriptions, shapes of load, and limits."""
+    """The available choices: faults with their descriptions, shapes of load, and limits."""
     return {
         "faults": [_described(name, text) for name, text in faults.KNOWN.items()],
         "shapes": {name: shape.title for name, shape in load.SHAPES.items()},
@@ -172,7 +172,7 @@ _ACTIONS: Final[dict[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
 
 
 def active_faults() -> list[dict[str, Any]]:
-    """Faults in effect, each with what it does."""
+    """Faults in effect, each with its description."""
     return [
         {**vars(fault), "text": _described(fault.name, faults.KNOWN[fault.name])["text"]} for fault in faults.active()
     ]

@@ -13,7 +13,7 @@ from localcloud.aws.console.panels import Lookup, Panel, headings
 
 _ORDER: Final = {"ALARM": 0, "INSUFFICIENT_DATA": 1, "OK": 2}
 _SCALING: Final = "TargetTracking-"
-"""Beginning of the names of alarms that a scaling policy creates: they are part of scaling, and nobody's call at night."""
+"""Beginning of the names of alarms that a scaling policy creates: they are part of scaling, and page nobody."""
 _ADDRESS: Final = re.compile(r"https?://[^\s)\"'<>]+")
 
 
@@ -40,7 +40,7 @@ def alarm_panel(properties: Mapping[str, Any], lookup: Lookup) -> Panel:
 
 
 def changes(account: str, region: str) -> list[dict[str, Any]]:
-    """Changes of alarms' states, each with its time."""
+    """State changes of alarms, each with its time."""
     found = []
     for alarm in list(cloudwatch_backends[account][region].alarms.values()):
         moves = [entry[1:] for entry in alarm.history if entry[0] == "StateUpdate"]

@@ -1,4 +1,4 @@
-"""The plan beside what is measured: every panel of the deployed dashboards that has a band of the plan, in numbers."""
+"""The plan next to the measurements: every panel of the deployed dashboards that has a band of the plan, in numbers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _SERIES_MAX: Final = 6
 
 
 def beside_plan(lookup: Lookup) -> list[dict[str, Any]]:
-    """Figures that the deployed plan predicts, each with the last value that was measured in the time range.
+    """Figures that the deployed plan predicts, each with the last value measured in the time range.
 
     Returns:
-        For each figure ``title``, ``component`` (empty if it is of several), ``dashboard``, ``unit``, ``basis`` (what the plan is for), ``low`` and ``high`` of the plan, ``measured`` (label, value and ``within``,
-        which is None for a value that the plan does not bound), and ``notes`` that say why nothing was measured.
+        For each figure ``title``, ``component`` (empty if it covers several), ``dashboard``, ``unit``, ``basis`` (what the plan is for), ``low`` and ``high`` of the plan, ``measured`` (label, value and ``within``,
+        which is None for a value without a bound in the plan), and ``notes`` that say why nothing was measured.
     """
     found: dict[str, dict[str, Any]] = {}
     names = list(store(lookup.account, lookup.region).components)
@@ -42,7 +42,7 @@ def beside_plan(lookup: Lookup) -> list[dict[str, Any]]:
 
 
 def is_plan(label: str) -> bool:
-    """Whether a band, or one of its ends, is the plan's: `plan`, and `plan, 2 copies at their load`."""
+    """Whether a band, or one of its ends, comes from the plan: `plan`, and `plan, 2 copies at their load`."""
     return label == _PLAN or label.startswith(f"{_PLAN}, ")
 
 

@@ -16,10 +16,10 @@ _VIEWS: Final = {"solidgauge": "gauge", "legend": "table", "histogram": "bar"}
 _POINTS: Final = 240
 _STEP_LEAST_S: Final = 10
 _VERBOSE: Final = "__verbose__"
-"""Label that asks for all labels of a series."""
+"""Label that stands for all labels of a series."""
 _NAME: Final = "__name__"
 _GENERIC: Final = ("id", "name", "type")
-"""Last parts of labels that say nothing without the part before."""
+"""Last parts of label names that mean nothing without the preceding part."""
 
 
 def chart_panel(properties: Mapping[str, Any], lookup: Lookup) -> Panel:
@@ -75,7 +75,7 @@ def _add(panel: Panel, query: Mapping[str, Any], lookup: Lookup) -> None:
 
 
 def _label(query_label: str, labels: Mapping[str, str], shared: set[tuple[str, str]], *, several: bool) -> str:
-    """Label of a series: what the widget says, or what tells it apart from the others of its query."""
+    """Label of a series: the widget's, or the labels that distinguish it from the other series of its query."""
     name = labels.get(_NAME, "")
     if query_label == _VERBOSE:
         inner = ", ".join(f'{key}="{value}"' for key, value in sorted(labels.items()) if key != _NAME)
@@ -89,13 +89,13 @@ def _label(query_label: str, labels: Mapping[str, str], shared: set[tuple[str, s
 
 
 def _short(label: str) -> str:
-    """The part of a label's name that says most: `host` of `@resource.host.id`, which is long for a legend."""
+    """The most specific part of a label's name: `host` for `@resource.host.id`, which is too long for a legend."""
     *before, last = label.lstrip("@").split(".")
     return (before[-1] if before and last in _GENERIC else last).replace("_", " ")
 
 
 def _shared(labels: list[dict[str, str]]) -> set[tuple[str, str]]:
-    """Labels that all series have in common; none for a single series."""
+    """Labels that all series have in common; empty for a single series."""
     return set.intersection(*(set(one.items()) for one in labels)) if len(labels) > 1 else set()
 
 

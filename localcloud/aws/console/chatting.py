@@ -16,7 +16,7 @@ from cdk_sglang.console.stream import event
 from localcloud.aws.console import invoking
 
 CHATS_MAX: Final = 4
-"""Answers under way at once: each has a thread of the server."""
+"""Maximum number of answers in progress: each takes a thread of the server."""
 TOKENS_MAX: Final = 2048
 _MESSAGES_MAX: Final = 100
 _ROLES: Final = ("system", "user", "assistant")
@@ -24,7 +24,7 @@ _free = threading.BoundedSemaphore(CHATS_MAX)
 
 
 class BusyError(Exception):
-    """As many answers are under way as may be; the message is for the reader of the page."""
+    """The maximum number of answers is in progress; the message is shown on the page."""
 
 
 def chat(arguments: dict[str, Any]) -> Response:
@@ -34,8 +34,8 @@ def chat(arguments: dict[str, Any]) -> Response:
         arguments: ``endpoint``, ``component``, ``messages`` as the chat API takes them, and ``max_tokens``.
 
     Raises:
-        ValueError: Something of it is malformed.
-        BusyError: As many answers are under way as may be.
+        ValueError: An argument is malformed.
+        BusyError: The maximum number of answers is in progress.
     """
     body = {
         "messages": _messages(arguments.get("messages")),

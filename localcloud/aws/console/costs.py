@@ -11,14 +11,14 @@ from cdk_sglang.hardware.prices import Price, price_usd_per_hour
 
 
 def usd_per_hour(types: Iterable[str], region: str) -> dict[str, Any]:
-    """Price of instances, on demand and without tax or discount.
+    """On-demand price of instances, without tax or discount.
 
     Args:
         types: Type of each instance.
         region: Region of the endpoint.
 
     Returns:
-        ``usd``, the sum of the known prices; ``unknown``, the types without one; ``note``, where the prices come from.
+        ``usd``, the sum of the known prices; ``unknown``, the types without one; ``note``, the source of the prices.
     """
     prices = [(name, _price(name, region)) for name in types]
     known = [price for _, price in prices if price is not None]
@@ -34,5 +34,5 @@ def usd_per_hour(types: Iterable[str], region: str) -> dict[str, Any]:
 def _price(name: str, region: str) -> Price | None:
     try:
         return price_usd_per_hour(GpuInstance.of(name), region)
-    except ConfigurationError:  # a type that the price list does not know
+    except ConfigurationError:  # a type that is not in the price list
         return None

@@ -1,4 +1,4 @@
-"""Dashboards of the embedded AWS: which there are, what is on them, and one widget of them with its data.
+"""Dashboards of the embedded AWS: their list, their layout, and one widget with its data.
 
 Body of a dashboard: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch-Dashboard-Body-Structure.html (read 2026-11).
 """
@@ -24,12 +24,12 @@ from localcloud.aws.metrics.published import published
 from localcloud.aws.metrics.search import Search
 
 _WIDTH, _HEIGHT = 6, 6
-"""Size of a widget that does not say its own."""
+"""Default size of a widget."""
 _AGO: Final = re.compile(r"^-P(?:(?P<days>\d+)D)?(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?)?$")
 
 
 class UnknownError(LookupError):
-    """There is no such dashboard or widget."""
+    """The dashboard or widget does not exist."""
 
 
 def listing(account: str, region: str) -> list[dict[str, Any]]:
@@ -69,7 +69,7 @@ def widget(name: str, number: int, chosen: Mapping[str, str], lookup: Lookup) ->
         lookup: Account, Region and time range.
 
     Raises:
-        UnknownError: There is no such dashboard or widget.
+        UnknownError: The dashboard or widget does not exist.
     """
     body = _find(lookup.account, lookup.region, name)
     widgets = body.get("widgets", [])
@@ -111,7 +111,7 @@ def _body(one: Any) -> dict[str, Any]:
 
 
 def _start(account: str, region: str, start: str) -> int | None:
-    """Seconds that the page shows at first: the dashboard's range, or less if nothing was published so long ago."""
+    """Seconds that the page shows at first: the dashboard's range, or less if nothing that old was published."""
     points = published(cloudwatch_backends[account][region])
     first = min((metric[0][0] for metric in points.values()), default=clock().now())
     range_s = _ago(start)
@@ -128,7 +128,7 @@ def _ago(start: str) -> int | None:
 
 
 def _selector(account: str, region: str, variable: Mapping[str, Any]) -> dict[str, Any]:
-    """A dashboard variable with the values to choose from: its own, and those that its search finds."""
+    """A dashboard variable with its possible values: its own, and those that its search finds."""
     values = [
         {"value": str(one["value"]), "label": str(one.get("label") or one["value"])}
         for one in variable.get("values") or []
@@ -152,7 +152,7 @@ def _selector(account: str, region: str, variable: Mapping[str, Any]) -> dict[st
 
 
 def _replaced(one: Any, variable: Mapping[str, Any], value: str) -> Any:
-    """A widget with a variable's value: in the place of a pattern, or as the value of a property."""
+    """A widget with a variable's value applied: in place of a pattern, or as the value of a property."""
     if variable.get("type") == "pattern":
         pattern = str(variable.get("pattern", ""))
         return (

@@ -1,4 +1,4 @@
-"""The console as one more caller of SageMaker Runtime: over the server's port, signed with the credentials of this start."""
+"""The console as a caller of SageMaker Runtime: over the server's port, signed with the credentials of this start."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from localcloud.aws.settings import current
 
 _CONNECTIONS_MAX: Final = 64
 _READ_WITHIN_S: Final = 65
-"""A little more than SageMaker gives a container to answer, so that its own time-out is seen."""
+"""Slightly longer than SageMaker's own time-out for a container, so that the latter is the one that shows."""
 
 
 def runtime() -> Any:
-    """Client of SageMaker Runtime for this server; it does not retry, since each failure is to be seen."""
+    """Client of SageMaker Runtime for this server; it does not retry, so that each failure shows."""
     return _client(current().base_url, current().credentials)
 
 

@@ -1,4 +1,4 @@
-"""What was done from the console, as events beside those of AWS: who looks at a copy that has died wants to know that it was killed."""
+"""Actions of the console, as events next to those of AWS: they explain, for example, that a dead copy was killed."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ def note(what: str, state: str, reason: str = "") -> None:
     """Add an event.
 
     Args:
-        what: What the action was on.
-        state: What became of it, in capital letters as states of AWS are.
-        reason: Anything else worth knowing.
+        what: Target of the action.
+        state: Result of the action, in capital letters like the states of AWS.
+        reason: Further details.
     """
     _entries.append({"time": clock().now(), "what": f"console: {what}", "state": state, "reason": reason})
 
 
 def entries() -> list[dict[str, Any]]:
-    """Events since the start or the last reset, the oldest first."""
+    """Events since the start or the last reset, oldest first."""
     return list(_entries)
 
 

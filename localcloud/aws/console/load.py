@@ -1,6 +1,6 @@
-"""Load on a component: so many requests a second of one shape, for a while, sent as every other caller sends them.
+"""Load on a component: requests of one shape at a fixed rate for a limited time, sent like those of any other caller.
 
-Requests are sent at their times, whether or not earlier ones have been answered, as independent users do; only so does a queue grow.
+Requests are sent at their times, whether or not earlier ones have been answered, as independent users do; otherwise no queue would grow.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from urllib3.exceptions import HTTPError
 from localcloud.aws.console import invoking
 
 RATE_MAX: Final = 20.0
-"""Requests a second: two cores answer fewer, and a queue is what one wants to see."""
+"""Maximum requests per second: more than two cores can answer, so that a queue grows."""
 SECONDS_MAX: Final = 900
 IN_FLIGHT_MAX: Final = 20
-"""Requests in flight, each of which has a thread; those that come while there are so many are counted and not sent."""
+"""Maximum requests in flight, each of which takes a thread; further ones are counted and not sent."""
 _KEPT: Final = 200
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What the requests of a load are like.
+    """Shape of the requests of a load.
 
     Attributes:
-        title: What the page calls it.
-        prompt: What each request asks; its number is put before it, unless the beginning is shared.
-        max_tokens: Longest answer, in tokens.
-        shares_prefix: Whether all prompts begin alike, so that the engine's prefix cache serves them.
+        title: Its name on the page.
+        prompt: Prompt of each request; its number is put in front, unless the prefix is shared.
+        max_tokens: Maximum length of an answer, in tokens.
+        shares_prefix: Whether all prompts have the same prefix, so that the engine's prefix cache serves them.
     """
 
     title: str
@@ -53,7 +53,7 @@ class Shape:
 
 _PASSAGE: Final = "The fleet serves several models on shared machines, and copies of them come and go with the load. "
 _DOCUMENT: Final = _PASSAGE * 34
-"""3,400 characters: with an answer, it fits into 4,096 tokens even where each character is one, as in the random model."""
+"""3,400 characters: with an answer, it fits into 4,096 tokens even if each character is a token, as in the random model."""
 SHAPES: Final = {
     "chat": Shape(title="short questions, 32 tokens back", prompt="Name a city in Europe.", max_tokens=32),
     "story": Shape(title="short questions, 200 tokens back", prompt="Tell a story.", max_tokens=200),
@@ -73,13 +73,13 @@ SHAPES: Final = {
 
 @dataclass(kw_only=True, eq=False)
 class Load:
-    """A load on its way.
+    """A load in progress.
 
     Attributes:
         endpoint: Name of the endpoint.
         component: Name of the inference component.
         shape: Key of `SHAPES`.
-        per_s: Requests a second.
+        per_s: Requests per second.
         seconds: Seconds after which it ends.
         sent: Requests sent; `answered` of them were, `failed` got an error, and `held_back` were not sent.
         problem: The last error.
@@ -103,7 +103,7 @@ class Load:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        """Check what was asked for; raises ValueError."""
+        """Check the arguments; raises ValueError."""
         if self.shape not in SHAPES:
             raise ValueError(f"shape: {self.shape!r} is unknown; use one of {', '.join(SHAPES)}")
         _check("per_s", self.per_s, RATE_MAX)
@@ -111,16 +111,16 @@ class Load:
 
     @property
     def runs(self) -> bool:
-        """Whether more requests are to be sent."""
+        """Whether more requests remain to be sent."""
         return not self._stopped.is_set() and self._elapsed() < self.seconds
 
     def start(self) -> None:
-        """Begin to send, in the background."""
+        """Start sending, in the background."""
         self._client = invoking.runtime()
         threading.Thread(target=self._run, name="console-load", daemon=True).start()
 
     def stop(self) -> None:
-        """Send no more; requests in flight are answered."""
+        """Stop sending; requests in flight are still answered."""
         self._stopped.set()
 
     def state(self) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def start(load: Load) -> None:
     """Start a load.
 
     Raises:
-        ValueError: One is running.
+        ValueError: A load is running.
     """
     with _starting:
         if _last and _last[-1].runs:
@@ -205,7 +205,7 @@ def start(load: Load) -> None:
 
 
 def stop() -> Load | None:
-    """Stop the load that runs; None if there was none."""
+    """Stop the running load; None if there is none."""
     with _starting:
         if not _last or not _last[-1].runs:
             return None

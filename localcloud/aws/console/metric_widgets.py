@@ -21,7 +21,7 @@ from localcloud.aws.metrics.published import published
 _VIEWS: Final = {"timeSeries": "line", "singleValue": "number"}
 _PERIOD_S: Final = 300
 _POINTS_MAX: Final = 1440
-"""Points of one series that the page draws; a longer period is used beyond that, as CloudWatch does."""
+"""Maximum points of one series on the page; beyond that a longer period is used, as in CloudWatch."""
 _OWN: Final = ("AWS/SageMaker", "/aws/sagemaker/Endpoints", "/aws/sagemaker/InferenceComponents")
 
 
@@ -57,7 +57,7 @@ def metric_panel(properties: Mapping[str, Any], lookup: Lookup) -> Panel:
 
 
 def _fill(panel: Panel, rows: list[_Row], properties: Mapping[str, Any], lookup: Lookup) -> None:
-    """Ask for the rows' data, or note why there is none."""
+    """Query the rows' data, or note why there is none."""
     queries = [_query(row, properties, lookup) for row in rows]
     visible = {row.id: row for row in rows if row.options.get("visible", True)}
     backend = cloudwatch_backends[lookup.account][str(properties.get("region") or lookup.region)]
@@ -90,7 +90,7 @@ def _fill(panel: Panel, rows: list[_Row], properties: Mapping[str, Any], lookup:
 
 
 def _rows(metrics: list[Any]) -> Iterator[_Row]:
-    """Rows of `metrics` written out: `.` repeats one part of the row before, `...` all parts that are not given."""
+    """Rows of `metrics`, expanded: `.` repeats one part of the preceding row, `...` all parts that are not given."""
     before: list[str] = []
     for number, row in enumerate(metrics):
         options = row[-1] if row and isinstance(row[-1], dict) else {}

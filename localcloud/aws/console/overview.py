@@ -1,7 +1,7 @@
-"""The fleet as it is now: endpoints, instances with their GPUs, components, copies, requests, scaling, alarms, events and dollars.
+"""The current state of the fleet: endpoints, instances with their GPUs, components, copies, requests, scaling, alarms, events and dollars.
 
-Where AWS has an operation, its answer is shown: metrics, alarms, scaling activities, stack events. It has none for the place and state of
-a single copy, which come from the state of the embedded AWS.
+Where AWS has an operation, its answer is shown: metrics, alarms, scaling activities, stack events. It has none for the placement and state of
+a single copy, which are read from the state of the embedded AWS.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _DECISIONS_MAX: Final = 20
 
 
 def overview(account: str, region: str) -> dict[str, Any]:
-    """What there is in an account and Region, with the time."""
+    """State of an account and Region, with the time."""
     return {"now": clock().now()} | snapshot(account, region)
 
 
 def snapshot(account: str, region: str) -> dict[str, Any]:
-    """What there is in an account and Region; without the time, so that nothing is different where nothing has happened."""
+    """State of an account and Region, without the time, so that two states are equal if nothing has happened."""
     known, events = (
         alarms(account, region),
         _events(account, region),
@@ -70,7 +70,7 @@ def _endpoint(state: Store, endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _instance(instance: Instance, variant: str, copies: list[Any]) -> dict[str, Any]:
-    """An instance, and which copy is on each of its GPUs; an engine on this machine measures none, so places are counted."""
+    """An instance, and which copy is on each of its GPUs; no GPU is measured on this machine, so occupied ones are counted."""
     gpus: list[dict[str, str] | None] = [None] * gpus_of(instance.type)
     taken = 0
     for copy in copies:
@@ -108,7 +108,7 @@ def _component(state: Store, component: Component) -> dict[str, Any]:
 
 
 def _decision(one: Activity) -> dict[str, Any]:
-    """A scaling activity with the figures that decided it."""
+    """A scaling activity with the values that triggered it."""
     return {
         "time": one.began,
         "ended": one.ended,

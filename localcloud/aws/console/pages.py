@@ -1,6 +1,6 @@
-"""Routes of the console, under `/localcloud/console/`: the page and its files to everybody on this machine, data and actions to holders of a key.
+"""Routes of the console, under `/localcloud/console/`: the page and its files for everyone on this machine, data and actions for holders of a key.
 
-The page has no data in it; its script sends the key that is in the part of the address after `#`, which no browser sends to a server.
+The page contains no data; its script sends the key from the part of the address after `#`, which browsers do not send to servers.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ RANGES: Final = (
     (86400, "1 day"),
     (7 * 86400, "7 days"),
 )
-"""Time ranges to choose from, in seconds."""
+"""Available time ranges, in seconds."""
 REFRESHES: Final = ((0, "off"), (5, "5 s"), (10, "10 s"), (60, "1 min"))
-"""Pauses between two refreshes to choose from, in seconds."""
+"""Available refresh intervals, in seconds."""
 STREAMS: Final = Streams(lambda: snapshot(ACCOUNT, REGION), lambda: {"now": clock().now()})
 
 
@@ -90,7 +90,7 @@ def _data(request: Request, what: str) -> Response:
 
 
 def _live(request: Request) -> Response:
-    """The stream of what happens; for a HEAD request its headers alone."""
+    """The event stream; only its headers for a HEAD request."""
     try:
         events, close = STREAMS.open(lambda: hung_up(request.environ["werkzeug.socket"]))
     except TooManyError as error:

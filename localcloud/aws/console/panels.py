@@ -1,4 +1,4 @@
-"""Panels: what a widget of any kind is for the page that draws it."""
+"""Panels: a widget of any type in the form in which the page draws it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import Any, Final, TypedDict
 
 _DYNAMIC: Final = re.compile(r"\$\{(?P<what>[A-Z]+)(?:\('(?P<of>[^']*)'\))?\}")
 _LOW, _HIGH = ", low", ", high"
-"""Ends of the labels of two flat lines that stand for a band: a chart widget has lines across it, but no band."""
+"""Endings of the labels of two flat lines that stand for a band: a chart widget has horizontal lines, but no bands."""
 _PAUSE: Final = 2.5
-"""Periods without any value after which lines are broken."""
+"""Number of periods without any value after which lines are interrupted."""
 _ADVICE: Final = " · "
-"""What separates a title from its advice in widgets that have no description."""
+"""Separator between title and advice in widgets without a description."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lookup:
-    """What a widget is resolved for.
+    """Context in which a widget is resolved.
 
     Attributes:
         account: Account id.
         region: Region of the dashboard.
-        start: Begin of the time range, in seconds since the epoch.
+        start: Start of the time range, in seconds since the epoch.
         end: Its end.
     """
 
@@ -62,13 +62,13 @@ class Panel:
         kind: text, alarms, or chart.
         title: Title.
         advice: What to do when the panel looks wrong; empty if the dashboard does not say.
-        view: Way of drawing: line, bar, pie, number, gauge, heatmap, table, scatter or column.
+        view: Type of drawing: line, bar, pie, number, gauge, heatmap, table, scatter or column.
         series: Series with their values.
         lines: Thresholds and bands.
         marks: Moments marked on the axis of time.
         axes: Options of the left and the right axis.
         notes: Why there is no data, or which part of it is missing; one sentence each.
-        extra: Members that only this kind has.
+        extra: Members that only this kind of panel has.
     """
 
     kind: str
@@ -138,7 +138,7 @@ def lines_of(annotations: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def marks_of(annotations: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Vertical annotations: moments, and ranges between two of them."""
+    """Vertical annotations: points in time, and ranges between two of them."""
     marks = []
     for mark in annotations.get("vertical") or []:
         first, last = (mark[0], mark[-1]) if isinstance(mark, list) else (mark, None)

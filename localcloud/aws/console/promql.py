@@ -1,4 +1,4 @@
-"""The one place where the console asks for PromQL: the same evaluation as CloudWatch's query API."""
+"""The only module of the console that evaluates PromQL: with the same evaluation as CloudWatch's query API."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OFF = (
 
 
 class NoAnswerError(Exception):
-    """The query was refused; the message is for the reader of a panel."""
+    """The query was refused; the message is shown on the panel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Range:
-    """A range of time and the distance of its points, in seconds since the epoch and seconds."""
+    """A time range in seconds since the epoch, and the distance of its points in seconds."""
 
     start: float
     end: float
@@ -60,7 +60,7 @@ def query_range(account: str, region: str, query: str, moments: Range) -> list[L
 
 
 def reason(account: str, region: str, queries: str) -> str:
-    """Why queries find nothing; empty if nothing is known to be in their way."""
+    """Why queries find nothing; empty if no reason is known."""
     if not enrichment.is_on(account, region):
         return _OFF
     if not any(component.copies for component in store(account, region).components.values()):

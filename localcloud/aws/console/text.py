@@ -1,4 +1,4 @@
-"""Text of dashboards: CloudWatch's Markdown as HTML that cannot run anything."""
+"""Text of dashboards: CloudWatch's Markdown as HTML that cannot run scripts."""
 
 from __future__ import annotations
 

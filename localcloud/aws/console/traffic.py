@@ -1,4 +1,4 @@
-"""Requests of each component as they flow: GetMetricData over the last minutes, in the ten seconds of SageMaker's points."""
+"""Current requests of each component: GetMetricData over the last minutes, with SageMaker's period of ten seconds."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def traffic(account: str, region: str, components: list[str]) -> dict[str, dict[
         components: Names of inference components.
 
     Returns:
-        By component: ``period_s``, and a list of values for each series, the oldest first, None where nothing was published.
+        By component: ``period_s``, and a list of values for each series, oldest first, None where nothing was published.
     """
     end = (clock().now() // _PERIOD_S) * _PERIOD_S
     published = cloudwatch_backends[account][region].metric_data
@@ -45,7 +45,7 @@ def traffic(account: str, region: str, components: list[str]) -> dict[str, dict[
 
 
 _answered: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = {}
-"""The last answer, by what it is of: pages ask every second, and there is something new every ten."""
+"""The last answer, by its arguments: pages ask every second, and data changes every ten seconds."""
 
 
 def _ask(account: str, region: str, components: list[str], end: float) -> dict[str, dict[str, Any]]:

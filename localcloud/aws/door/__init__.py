@@ -1,1 +1,1 @@
-"""The door of the server: which requests a service gets to see, and which are refused before."""
+"""The door of the server: which requests reach a service, and which are refused."""

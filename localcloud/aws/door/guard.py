@@ -1,7 +1,7 @@
 """Admission of requests: programs of this machine that know the credentials of this start are admitted, web pages never are.
 
 A page that a developer visits can reach loopback with a form, with `fetch`, with a WebSocket, and even as its own origin, if its name is
-pointed at 127.0.0.1 after it was loaded. So a request needs a Host that only this machine has, no foreign Origin, and a signature; and
+pointed at 127.0.0.1 after it was loaded. So a request needs a Host that names this machine, no foreign Origin, and a signature; and
 no response has CORS headers.
 """
 
@@ -27,11 +27,11 @@ from localcloud.aws.door.handler import HEADERS
 ONE_TIME: Final = "/localcloud/cfn-response/"
 """Path to which functions of custom resources answer: the address itself is the secret, as with AWS's presigned URLs."""
 CONSOLE: Final = "/localcloud/console/"
-"""Path of the console: its page and files have no data in them, and a browser cannot sign the request for them."""
+"""Path of the console: its page and files contain no data, and a browser cannot sign the request for them."""
 CONSOLE_DATA: Final = "/localcloud/console/data/"
-"""Path of the console's data, which the page asks for with the console's key."""
+"""Path of the console's data, which the page requests with the console's key."""
 CONSOLE_ACTIONS: Final = "/localcloud/console/actions/"
-"""Path of the console's actions, which the page asks for with the key of the actions."""
+"""Path of the console's actions, which the page requests with the key of the actions."""
 ACTS: Final = "localcloud.acts"
 """Key in the environ of an admitted request for the console: whether its sender may perform the console's actions."""
 SIGNED: Final = "localcloud.signed"
@@ -60,7 +60,7 @@ class Guard:
         self._credentials = credentials
 
     def refuses(self, request: Request) -> Response | None:
-        """Return the refusal, None if the request is admitted; its Host is then `localhost`, which moto expects."""
+        """Return the refusal, None if the request is admitted; its Host is then set to `localhost`, which moto expects."""
         problem = self._from_elsewhere(request)
         if problem is not None:
             return Response(f"{problem}\n", status=http.client.FORBIDDEN, content_type="text/plain")
@@ -152,7 +152,7 @@ def _target(request: Request) -> str:
 
 
 def _body(request: Request) -> bytes:
-    """Read the body, and put it back for whoever answers."""
+    """Read the body, and make it readable again for the application."""
     body = bytes(request.get_data(cache=True))
     request.environ["wsgi.input"] = io.BytesIO(body)
     request.environ["CONTENT_LENGTH"] = str(len(body))

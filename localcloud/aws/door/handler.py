@@ -1,4 +1,4 @@
-"""HTTP handler of the server: moto's, except that it closes every response, even if the caller has gone."""
+"""HTTP handler of the server: moto's, except that it closes every response, even if the caller has disconnected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Handler(MotoRequestHandler):
     """moto's handler, without its log, that closes the response to a caller who reset the connection.
 
     werkzeug 3 reads the rest of the request before it closes a response, and does not close it if that fails: the copy would seem
-    busy for ever, and its connection would stay open.
+    busy forever, and its connection would stay open.
     """
 
     def make_environ(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What a role may do: an action that none of the role's policies allows is refused, as by IAM.
 
-Roles are judged, whoever acts for them: functions and agents with sessions, state machines in their tasks, EventBridge Scheduler when it
+Every use of a role is checked: functions and agents with sessions, state machines in their tasks, EventBridge Scheduler when it
 delivers, SageMaker when it reads and writes for an endpoint or a job, CodeBuild when it builds. Whoever has the credentials of the start
 may do everything, and so may users. Resources are compared where a request names them: S3, SageMaker, Lambda (`targets`); for others a
 statement about another resource is enough. Policies of buckets and keys count if they name the role; boundaries, session policies and
@@ -29,19 +29,19 @@ from localcloud.aws.hosting import access
 
 _SESSION_SECONDS: Final = 12 * 3600
 _UNRESTRICTED: Final = ("sts:GetCallerIdentity",)
-"""No policy can deny it (https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html, read 2026-12)."""
+"""No policy can deny this action (https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html, read 2026-12)."""
 _ACTIONS: Final = {"lambda:Invoke": "lambda:InvokeFunction", "lambda:InvokeAsync": "lambda:InvokeFunction"}
 """Actions whose names are not those of the operations: the Service Authorization Reference (read 2026-12)."""
 _S3_ACTIONS: Final = {"s3:HeadBucket": "s3:ListBucket"}
 _DELETE_VERSION: Final = "s3:DeleteObjectVersion"
-"""Wanted beside s3:DeleteObject where a file to delete has its version: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+"""Required in addition to s3:DeleteObject if a file is deleted by version: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 (read 2026-12)."""
 _KEY_ACTIONS: Final = {
     "s3:GetObject": "kms:Decrypt",
     "s3:GetObjectVersion": "kms:Decrypt",
     "s3:PutObject": "kms:GenerateDataKey",
 }
-"""Right on the key that S3 wants of the caller too: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html (read 2026-12)."""
+"""Permission on the key that S3 also requires of the caller: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html (read 2026-12)."""
 
 
 def session_of(role_arn: str, region: str) -> Mapping[str, str] | None:
@@ -90,7 +90,7 @@ def denial(access_key_id: str, action: str, resource: str = "") -> str | None:
 
 
 def denial_of_role(role_arn: str, action: str, resource: str = "") -> str | None:
-    """Return IAM's message if a role that a service has taken on may not perform an action, None if it may.
+    """Return IAM's message if a role that a service has assumed may not perform an action, None if it may.
 
     Args:
         role_arn: ARN of the role; one that does not exist may do everything.
@@ -103,7 +103,7 @@ def denial_of_role(role_arn: str, action: str, resource: str = "") -> str | None
 
 
 def allows(role_arn: str, action: str, resource: str = "") -> bool:
-    """Return whether a role that exists here may perform an action; one that does not may.
+    """Return whether a role may perform an action; a role that does not exist here may perform every action.
 
     Args:
         role_arn: ARN of the role.
@@ -126,7 +126,7 @@ def _denial(role_arn: str, caller: str, action: str, resource: str) -> str | Non
     try:
         documents = simulations.documents(iam_backends[_account(role_arn)][get_partition("")], role_arn)
     except NotFoundException:
-        return None  # a role that was only named, by a test or before its deletion
+        return None  # a role that does not exist: a test names it, or it was deleted
     if policies.allow([*documents, {"Statement": list(_by_resource(role_arn, action, resource))}], action, resource):
         return None
     return (
@@ -169,7 +169,7 @@ def _authorize_s3(self: S3Response, bucket_name: str | None = None, key_name: st
     action = _S3_ACTIONS.get(action, action)
     place = f"{bucket_name}/{key_name}" if key_name else bucket_name or "*"
     if action == "s3:DeleteObject" and not key_name:
-        place = f"{bucket_name}/*"  # many at once: the files are in the body
+        place = f"{bucket_name}/*"  # several at once: the files are in the body
     message = denial(self.get_access_key(), action, f"arn:aws:s3:::{place}")
     if message is None and action == "s3:DeleteObject" and not key_name and b"<VersionId>" in self.body:
         message = denial(self.get_access_key(), _DELETE_VERSION, f"arn:aws:s3:::{place}")
@@ -181,6 +181,6 @@ def _authorize_s3(self: S3Response, bucket_name: str | None = None, key_name: st
 
 
 def install() -> None:
-    """Let S3 and SageMaker's hosting ask for permissions; `refusals` does for every other service."""
+    """Let S3 and SageMaker's hosting ask for permissions; `refusals` does this for every other service."""
     S3Response._authenticate_and_authorize_s3_action = _authorize_s3
     access.use_judge(denial_of_role)

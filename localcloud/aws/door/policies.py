@@ -1,6 +1,6 @@
 """Statements of policies: whether documents allow an action on a resource.
 
-A condition of a statement that allows is taken as met, one of a statement that denies as not met.
+The condition of an Allow statement counts as met, that of a Deny statement as not met.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def allow(documents: Iterable[Mapping[str, Any]], action: str, resource: str = "
 
 
 def listed(value: Any) -> list[Any]:
-    """Return what a policy may write as one value or as a list as a list."""
+    """Return as a list what a policy may write as one value or as a list."""
     return value if isinstance(value, list) else [] if value is None else [value]
 
 

@@ -27,11 +27,11 @@ class RefusedError(ServiceException):
 
 
 def refusal(service: ServiceModel, action: str) -> RefusedError | None:
-    """Error that an injected fault demands, None if there is none; targets are ``Operation`` and ``service:Operation`` as in IAM."""
+    """Error that an injected fault requires, None if there is none; targets are ``Operation`` and ``service:Operation`` as in IAM."""
     name = _PREFIXES.get(service.signing_name, service.signing_name)
     for fault, code in _CODES.items():
         if fault == "throttling" and name == "sagemaker" and action in HANDLERS:
-            continue  # the operation refuses by itself, so that CloudFormation's handlers are throttled too
+            continue  # the operation itself refuses, so that CloudFormation's handlers are throttled too
         if faults.strikes(fault, action) or faults.strikes(fault, f"{name}:{action}"):
             known = code if service.metadata["protocol"] in ("query", "ec2") else f"{code}Exception"
             if fault == "throttling":
@@ -69,7 +69,7 @@ _moto_call_action = BaseResponse.call_action
 
 
 def install() -> None:
-    """Let every service of moto ask for a refusal before it answers."""
+    """Let every service of moto check for a refusal before it answers."""
     BaseResponse.call_action = _call_action
     codes = {code for short in _CODES.values() for code in (short, f"{short}Exception")}
     errors.COMMON_ERROR_CODES = {*errors.COMMON_ERROR_CODES, *codes}

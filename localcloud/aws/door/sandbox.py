@@ -1,4 +1,4 @@
-"""What is stored in the embedded AWS is no page of its origin: objects of a bucket are whatever somebody has put there.
+"""Stored content of the embedded AWS must not run as a page of its origin: a bucket may contain arbitrary objects.
 
 A presigned address of an HTML file would otherwise open as a page of the console's origin, whose scripts can read the key that the
 console keeps there. https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Content-Security-Policy/sandbox (read 2026-11).
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 _HEADER: Final = "Content-Security-Policy"
 _POLICY: Final = "sandbox allow-scripts"
-"""Scripts run, so that a stored report can be looked at, in an origin of their own, which the door refuses."""
+"""Scripts run, so that a stored report can be viewed, but in a separate origin, which the door refuses."""
 
 
 def sandboxed(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:

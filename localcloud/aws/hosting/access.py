@@ -1,7 +1,7 @@
-"""What SageMaker needs of the execution role of an endpoint or a job, and what it says where the role lacks it.
+"""Permissions that SageMaker needs from the execution role of an endpoint or a job, and its message if one is missing.
 
-The rights are those of https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html, CreateModel API: Execution Role Permissions
-(read 2026-12). `door.permissions` judges; without it every role may do everything.
+The permissions are those of https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html, CreateModel API: Execution Role Permissions
+(read 2026-12). `door.permissions` decides; without it every role may do everything.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PULLS: Final = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:Ge
 
 
 def _allow(role: str, action: str, resource: str) -> None:
-    """Judge nothing: there is no door."""
+    """Allow everything: there is no door."""
     del role, action, resource
 
 
@@ -30,7 +30,7 @@ _judge: Judge = _allow
 
 
 def use_judge(judge: Judge) -> None:
-    """Ask this judge from now on."""
+    """Use this function from now on."""
     globals()["_judge"] = judge
 
 
@@ -56,7 +56,7 @@ def key_of(bucket: str, region: str) -> str | None:
 
 
 def reading(role_arn: str | None, uri: str, *, region: str, listed: bool = False) -> str | None:
-    """Return IAM's message if a role may not read what is at an S3 address, None if it may.
+    """Return IAM's message if a role may not read an S3 address, None if it may.
 
     Args:
         role_arn: ARN of the role.
@@ -88,7 +88,7 @@ def writing(role_arn: str | None, uri: str, *, region: str) -> str | None:
 
 
 def problem(role_arn: str | None, container: dict[str, Any], *, region: str) -> str | None:
-    """Return the reason for which SageMaker cannot start a container with a role, None if it can.
+    """Return the reason why SageMaker cannot start a container with a role, None if it can.
 
     Args:
         role_arn: Execution role of the model, or of the endpoint's configuration.

@@ -15,7 +15,7 @@ from moto.utilities.utils import get_partition
 
 
 def fill(account: str, region: str, container: dict[str, Any], folder: Path) -> None:
-    """Copy the model of a container into its model folder, which stays empty without a model."""
+    """Copy the model of a container into its model folder, which is empty if there is no model."""
     folder.mkdir(parents=True, exist_ok=True)
     source = container.get("ModelDataSource", {}).get("S3DataSource", {})
     archive = container.get("ArtifactUrl") or container.get("ModelDataUrl")

@@ -28,19 +28,19 @@ from localcloud.aws.hosting.records import Component
 from localcloud.aws.hosting.store import LOCK, Store, stores
 
 _BUFFER_S = 10
-"""Seconds for which records are collected into one file. AWS says only that files appear within minutes."""
+"""Seconds for which records are collected into one file. AWS documents only that files appear within minutes."""
 _FRAMES = "application/vnd.amazon.eventstream"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Captured:
-    """One record on its way to S3.
+    """One record that will be written to S3.
 
     Args:
         destination: Bucket and prefix of the endpoint's files.
         moment: Time of the inference, in seconds on the clock.
         line: Line of the file.
-        role: Execution role of the endpoint, with which the file is written. Default: none is asked.
+        role: Execution role of the endpoint, with which the file is written. Default: no permission is checked.
     """
 
     destination: str
@@ -65,7 +65,7 @@ def settings(state: Store, endpoint: str) -> dict[str, Any]:
 
 
 def summary(state: Store, endpoint: str) -> dict[str, Any] | None:
-    """DataCaptureConfig as DescribeEndpoint shows it; None for an endpoint without."""
+    """DataCaptureConfig as DescribeEndpoint shows it; None for an endpoint without it."""
     found = state.endpoints.get(endpoint)
     config: dict[str, Any] = state.config_of(found).get("DataCaptureConfig", {}) if found else {}
     if not config:
@@ -79,7 +79,7 @@ def summary(state: Store, endpoint: str) -> dict[str, Any] | None:
 def capture(
     state: Store, component: Component, request: Message, reply: Message, *, inference_id: str | None = None
 ) -> None:
-    """Capture one inference, if the endpoint does and the sample takes it.
+    """Capture one inference, if the endpoint captures and the sample includes it.
 
     Args:
         state: State of SageMaker.
@@ -137,7 +137,7 @@ def kept(state: Store, component: Component, request: Request, response: Respons
 
 
 def _collected(parts: Iterable[Any], done: Any, *, framed: bool) -> Iterator[bytes]:
-    """Pass the parts of a stream on; call `done` with what the container sent once all have been read."""
+    """Pass on the parts of a stream; once all have been read, call `done` with what the container sent."""
     whole = bytearray()
     for part in parts:
         whole += part
@@ -152,7 +152,7 @@ def _payload(frames: bytes) -> bytes:
 
 
 def tick() -> None:
-    """Write the records that have been collected for a while."""
+    """Write the records whose collection period is over."""
     for state in stores():
         with LOCK:
             if not state.captured or clock().now() - state.captured[0].moment < _BUFFER_S:
@@ -176,5 +176,5 @@ def _write(state: Store, records: list[Captured]) -> None:
             continue
         try:
             backend.put_object(place.netloc, f"{place.path.strip('/')}/{name}", body)
-        except S3ClientError:  # SageMaker serves on when the bucket is gone
+        except S3ClientError:  # SageMaker keeps serving if the bucket has been deleted
             continue

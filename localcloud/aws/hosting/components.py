@@ -140,7 +140,7 @@ def _adapter_changes_base(adapter: Component, request: dict[str, Any]) -> bool:
 def update_runtime_config(
     state: Store, InferenceComponentName: str, DesiredRuntimeConfig: dict[str, Any]
 ) -> dict[str, Any]:
-    """Change the copy count alone."""
+    """Change only the copy count."""
     request = {"InferenceComponentName": InferenceComponentName, "RuntimeConfig": DesiredRuntimeConfig}
     return update_inference_component(state, **request)
 

@@ -1,4 +1,4 @@
-"""Copies of an inference component: processes that are started, watched and stopped as SageMaker does with containers."""
+"""Copies of an inference component: processes that are started, monitored and stopped as SageMaker does with containers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from localcloud.aws.hosting.standby import Fork, base_environment, standby
 from localcloud.aws.settings import current
 
 _PING_FAILURES = 2
-"""Failed pings in a row before a copy gets no more requests: 2 s apart, 2 s each, so at most 8 s for a copy that hangs."""
+"""Consecutive failed pings after which a copy gets no more requests: 2 s apart, 2 s each, so at most 8 s for a hanging copy."""
 
 
 class Copy:
@@ -36,10 +36,10 @@ class Copy:
         outstanding: Requests in flight; `peak` is their maximum since it was last read,
             `busiest` that of the current period of utilisation metrics, `busiest_before` that of the one before.
         counts: Requests and errors since they were last published, by metric; `latencies_us` their latencies.
-        cpu_before: Time and CPU seconds of the copy's process when they were last looked at.
+        cpu_before: Time and CPU seconds of the copy's process when they were last read.
         leaving: Whether the copy stops once another has taken its place, since its instance is being emptied.
         born: Time at which the copy was placed, in seconds on the clock.
-        gpu_ids: Indices of the GPUs that the copy has on its instance, once something has asked for them.
+        gpu_ids: Indices of the copy's GPUs on its instance, once they have been queried.
         download_s: Seconds that filling the model folder took, `start_s` those from then to the first healthy ``/ping``; None before.
         adapters: State of each adapter: loading, loaded, or the reason of its failure.
     """
@@ -67,16 +67,16 @@ class Copy:
         self._due = self.born + current().copy_start_s
 
     def start(self) -> None:
-        """Begin to start the copy."""
+        """Start the copy, without waiting."""
 
     def poll(self) -> None:
-        """Update the state as time passes."""
+        """Update the state to the current time."""
         if self.state == "starting" and clock().now() >= self._due:
             self.state = "healthy"
             self.start_s = clock().now() - self.born
 
     def stop(self, *, drain: bool = True) -> None:
-        """Begin to stop the copy; with `drain`, requests in flight are answered first."""
+        """Stop the copy, without waiting; with `drain`, requests in flight are answered first."""
         del drain
         self.state = "stopped"
 
@@ -200,10 +200,10 @@ class ProcessCopy(Copy):
             "AWS_DEFAULT_REGION": self._region,
             **current().credentials.environment,
             "AWS_ENDPOINT_URL": current().base_url,
-            # The endpoint has no network of its own on this machine: nobody else may reach the copy.
+            # The endpoint has no separate network on this machine: nothing else may reach the copy.
             "CDK_SGLANG_HOST": "127.0.0.1",
             "CDK_SGLANG_ALLOWED_HOSTS": f"127.0.0.1:{self.port}",
-            # One machine has port 8080 and /opt/ml/model only once.
+            # A machine has port 8080 and /opt/ml/model only once.
             "CDK_SGLANG_PORT": str(self.port),
             "CDK_SGLANG_MODEL_DIR": str(model),
             "CDK_SGLANG_ADAPTERS_DIR": str(self._folder / "adapters"),

@@ -19,7 +19,7 @@ from localcloud.aws.settings import current
 
 @handles("CreateModel")
 def create_model(state: Store, **request: Any) -> dict[str, Any]:
-    """Create a model in moto, after checks that moto does not do."""
+    """Create a model in moto, after checks that moto lacks."""
     name = request["ModelName"]
     if name in state.models():
         raise ValidationError(f'Cannot create already existing model "{state.arn("model", name)}".')

@@ -1,4 +1,4 @@
-"""Work that the service does by itself: place copies on instances, replace dead ones, finish updates or roll them back."""
+"""Background work of the service: place copies on instances, replace dead ones, finish updates or roll them back."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _component(state: Store, component: Component) -> None:
 
 
 def _outdated(component: Component, copy: Copy) -> bool:
-    """Whether a copy must be replaced: it is of another revision, or its instance is being emptied."""
+    """Whether a copy must be replaced: it has another revision, or its instance is being emptied."""
     return copy.leaving or copy.revision != component.revision
 
 
@@ -137,7 +137,7 @@ def _give_up(component: Component, reason: str) -> None:
             rollouts.turn_back(component, failed, reason)
         else:
             _stop([copy for copy in component.copies if copy.revision == failed])
-    else:  # more copies are wanted than fit: those that fit serve, the desired count stays
+    else:  # more copies are desired than fit: those that fit serve, and the desired count is kept
         component.status, component.rollout, component.short = "InService", None, True
 
 

@@ -42,18 +42,18 @@ def out_of_capacity(endpoint: str, instance_type: str) -> bool:
 def check_quotas(state: Store, variants: list[dict[str, Any]], *, besides: Endpoint | None = None) -> None:
     """Refuse a configuration whose instances the account may not run, as CreateEndpoint and UpdateEndpoint do.
 
-    Of a variant with several types, one that has a quota is enough.
+    For a variant with several types, a quota for one of them is enough.
 
     Args:
         state: SageMaker of one account and Region.
         variants: Production variants of the configuration.
-        besides: Endpoint that is updated, whose instances do not count. Default: all count.
+        besides: Endpoint that is updated, whose instances are not counted. Default: all are counted.
     """
     demand: list[tuple[str, int]] = []
     for variant in variants:
         types, count = instance_types(variant), int(variant.get("InitialInstanceCount", 1))
         if plan_of(variant):
-            continue  # instances of a training plan are no instances on demand
+            continue  # instances of a training plan are not on-demand instances
         if types and all(faults.stands("endpoint-quota-zero", kind) for kind in types):
             faults.strikes("endpoint-quota-zero", types[0])
             message = limits.message(limits.OF_A_TYPE.format(types[0]), count=count)
@@ -67,12 +67,12 @@ def check_quotas(state: Store, variants: list[dict[str, Any]], *, besides: Endpo
 
 
 def plan_of(variant: dict[str, Any]) -> str:
-    """ARN of the training plan whose instances a variant uses; empty for one on demand."""
+    """ARN of the training plan whose instances a variant uses; empty for an on-demand variant."""
     return str(variant.get("CapacityReservationConfig", {}).get("MlReservationArn", ""))
 
 
 def spec_for(specs: list[dict[str, Any]], instance_type: str) -> dict[str, Any]:
-    """Specification for an instance type; a single specification is for every type."""
+    """Specification for an instance type; a single specification applies to every type."""
     return next((spec for spec in specs if spec.get("InstanceType") == instance_type), specs[0])
 
 
@@ -154,7 +154,7 @@ def copies_by_instance(state: Store) -> dict[str, list[Copy]]:
 
 
 def scale_in(state: Store, endpoint: Endpoint) -> None:
-    """Release empty instances; with CONSOLIDATION, begin to empty some; end those whose reservation is over."""
+    """Release empty instances; with CONSOLIDATION, start emptying some; end those whose reservation is over."""
     now = clock().now()
     for variant in state.config_of(endpoint).get("ProductionVariants", []):
         instances = endpoint.instances.get(variant["VariantName"], [])
@@ -218,7 +218,7 @@ def _fits(copies: list[Copy], free: dict[str, int]) -> bool:
 
 
 def _stop_draining(state: Store, instances: list[Instance]) -> None:
-    """Keep the instances after all, since an unforeseen copy needs room."""
+    """Stop emptying instances, since an unforeseen copy needs capacity."""
     ids = {instance.id for instance in instances if instance.draining}
     for instance in instances:
         instance.draining = False

@@ -1,6 +1,6 @@
-"""Service quotas of the account: AWS's defaults, increases that somebody asked for, and values that somebody has set.
+"""Service quotas of the account: AWS's defaults, requested increases, and values that were set.
 
-SageMaker refuses what would go beyond them, and Service Quotas says their values. The defaults are those of a new account
+SageMaker refuses requests that would exceed them, and Service Quotas returns their values. The defaults are those of a new account
 (`data/quotas.csv`, with the source of each): 0 for every GPU type, so that a fleet is refused here as it would be there until an increase
 is granted. One account's quotas hold in all its Regions here.
 """
@@ -29,12 +29,12 @@ OF_A_TYPE: Final = "{} for endpoint usage"
 OF_JOBS: Final = "{} for training job usage"
 _FILE: Final = Path(__file__).with_name("data") / "quotas.csv"
 _UNLISTED: Final = 0.0
-"""Default of a type that AWS's list of 2024 lacks: newer GPUs, for which new accounts have asked since."""
+"""Default for a type that AWS's list of 2024 lacks: newer GPUs, which new accounts have to request."""
 
 
 @dataclass(frozen=True)
 class Default:
-    """A quota's code, empty where it was not seen, and its value in a new account."""
+    """A quota's code, empty if unknown, and its value in a new account."""
 
     code: str
     value: float
@@ -64,7 +64,7 @@ def default(name: str) -> float:
 
 
 def value(name: str) -> float:
-    """Value of a quota now: the one that was set, else the last increase that was granted, else the account's own, else AWS's default."""
+    """Current value of a quota: the one that was set, else the last granted increase, else the account's own, else AWS's default."""
     if name in _values:
         return _values[name]
     granted = [one.value for one in _increases.get(name, ()) if one.due <= clock().now()]
@@ -78,7 +78,7 @@ def increase(name: str, number: float) -> None:
 
 
 def put(name: str, number: float | None) -> None:
-    """Set a quota by its name in Service Quotas, or with None give it back the value that it had.
+    """Set a quota by its name in Service Quotas, or with None restore its previous value.
 
     Raises:
         ValueError: The value is negative.
@@ -97,7 +97,7 @@ def values() -> dict[str, float]:
 
 
 def clear() -> None:
-    """Forget what was set and granted."""
+    """Forget values that were set or granted."""
     _values.clear()
     _increases.clear()
 
@@ -129,7 +129,7 @@ def check(
         instance_type: The type.
         count: Number of instances requested.
         besides: Endpoint whose instances do not count, such as one that is updated. Default: all count.
-        more: Types and numbers of instances that the same request asks for besides.
+        more: Types and numbers of further instances in the same request.
 
     Raises:
         SagemakerClientError: A quota would be exceeded.

@@ -29,7 +29,7 @@ def stream(
 def lines(
     account: str, region: str, *, group: str, name: str, path: Path, role: str | None = None
 ) -> Iterator[Callable[[str], None]]:
-    """Open a log stream of this name, and a file; yields a function that writes a line to both, to the file alone if the role may not log.
+    """Open a log stream of this name, and a file; yields a function that writes a line to both, or only to the file if the role may not log.
 
     The first line creates the log group if necessary. A group that is deleted later stays deleted: otherwise the last lines of a process
     would bring back a group that its stack has just deleted, and the next deployment would fail on it.

@@ -144,6 +144,6 @@ def list_packages(state: Store, **request: Any) -> dict[str, Any]:
 
 @handles("DeleteModelPackage")
 def delete_package(state: Store, ModelPackageName: str) -> dict[str, Any]:
-    """Delete a package; the number of a deleted version is not given again."""
+    """Delete a package; the number of a deleted version is not reused."""
     del _packages(state)[_package(state, ModelPackageName).data["ModelPackageArn"]]
     return {}

@@ -25,7 +25,7 @@ _MOST_PLANS = 25
 _TERMINATION = timedelta(minutes=30)
 """Instances terminate half an hour before a block ends (training-plan-utilization-for-inference-endpoints page)."""
 _USD_PER_GPU_HOUR = 4.0
-"""Invented price, by which a program can recompute the fee; it says nothing about AWS's prices."""
+"""Invented price from which a program can recompute the fee; unrelated to AWS's prices."""
 _TWO_BLOCKS_SHARE = 0.9
 _ZONES = "abc"
 

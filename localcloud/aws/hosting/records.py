@@ -1,4 +1,4 @@
-"""Records of SageMaker hosting: endpoints with their instances, components with their copies, updates under way."""
+"""Records of SageMaker hosting: endpoints with their instances, components with their copies, updates in progress."""
 
 from __future__ import annotations
 
@@ -49,18 +49,18 @@ class Record:
 
 @dataclass(kw_only=True, eq=False)
 class Rollout:
-    """An update under way.
+    """An update in progress.
 
     Args:
         alarms: Names of the CloudWatch alarms that trigger a rollback.
-        began: Beginning of the update, in seconds on the clock.
+        began: Start of the update, in seconds on the clock.
         deadline: Time at which an unfinished update is rolled back, in seconds on the clock.
         batch: Copies per step.
         rollback_batch: Copies per step of a rollback.
         wait_s: Seconds of baking after each step.
         goal: Copies of the wanted revision that are due so far.
         baking_since: Time at which the current step was complete, in seconds on the clock; None before.
-        reason: Reason of a rollback under way; None without one.
+        reason: Reason of a rollback in progress; None without one.
     """
 
     alarms: list[str]
@@ -76,7 +76,7 @@ class Rollout:
 
 @dataclass(kw_only=True, eq=False)
 class Endpoint(Record):
-    """An endpoint; `until` is the end of its current state, `target` the configuration of an update under way.
+    """An endpoint; `until` is the end of its current state, `target` the configuration of an update in progress.
 
     `quiet_since` is the time of the last change of placement, `activity` the placement of copies on instances since then.
     """
@@ -99,7 +99,7 @@ class Endpoint(Record):
 
 @dataclass(kw_only=True, eq=False)
 class Component(Record):
-    """An inference component; copies of `revision` are wanted, those of other revisions are being replaced.
+    """An inference component; copies of `revision` are desired, those of other revisions are being replaced.
 
     A component is `short` while its FailureReason says that some copies find no instance.
     """

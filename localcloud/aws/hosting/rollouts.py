@@ -110,12 +110,12 @@ def _alarms(state: Store, deployment: dict[str, Any]) -> list[str]:
 
 
 def tripped(state: Store, rollout: Rollout | None) -> str | None:
-    """Reason to roll an update back now; None if there is none."""
+    """Reason for rolling back an update now; None if there is none."""
     if rollout is None or rollout.reason:
         return None
     alarms = cloudwatch_backends[state.account][state.region].alarms
     for name in rollout.alarms:
-        alarm = alarms.get(name)  # a state that was set by hand may have been corrected since
+        alarm = alarms.get(name)  # a state that was set by hand may have been corrected in the meantime
         if alarm and (alarm.state_value == "ALARM" or alarm.__dict__.get("alarmed_at", -math.inf) >= rollout.began):
             return f"The update was rolled back: CloudWatch alarm {name} went into ALARM ({alarm.state_reason})"
     if clock().now() > rollout.deadline:
@@ -124,7 +124,7 @@ def tripped(state: Store, rollout: Rollout | None) -> str | None:
 
 
 def due(component: Component) -> int:
-    """Copies of the wanted revision that are due at this step."""
+    """Copies of the desired revision that are due at this step."""
     return min(component.desired, component.rollout.goal) if component.rollout else component.desired
 
 
@@ -147,7 +147,7 @@ def step(component: Component, outdated: list[Copy]) -> bool:
 
 
 def turn_back(component: Component, failed_revision: int, reason: str) -> None:
-    """Roll a component back: new copies that serve stay until the old ones serve, the others stop at once."""
+    """Roll a component back: new copies that serve keep running until the old ones serve, the others stop at once."""
     rollout = component.rollout
     assert rollout is not None
     for copy in component.copies:

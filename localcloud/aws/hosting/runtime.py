@@ -65,7 +65,7 @@ class RuntimeFailureError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class _Call:
-    """One invocation on its way to a copy."""
+    """One invocation of a copy."""
 
     state: Store
     component: Component
@@ -227,7 +227,7 @@ def _respond(
     outcome = {"status": upstream.status}
     response = Response(_chunks(call, upstream, outcome), status=upstream.status, headers=headers, content_type=kind)
 
-    def closed() -> None:  # even if the caller has gone before the first part
+    def closed() -> None:  # even if the caller disconnected before the first part
         upstream.close()
         connection.close()
         _done(call, status=outcome["status"])

@@ -1,4 +1,4 @@
-"""Programs that answer for components: a component is deployed, scales and wakes as ever, and its requests go to a port of this machine."""
+"""Programs that answer for components: a component is deployed, scales and wakes as usual, and its requests go to a port of this machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ def put(component: str, port: int | None) -> None:
     """Let the program on a port of loopback answer for a component; None ends that.
 
     Raises:
-        ValueError: It is no port.
+        ValueError: It is not a port.
     """
     if port is None:
         _ports.pop(component, None)

@@ -1,6 +1,6 @@
-"""The process that copies are forked off: it has done what is the same for every copy, the imports of its container.
+"""The process from which copies are forked: it has done the work that all copies share, the imports of the container.
 
-The command of the container must know how: with `CDK_SGLANG_STANDBY` set it reads lines from the socket that is its standard input, each
+The command of the container must support this: with `CDK_SGLANG_STANDBY` set it reads lines from the socket that is its standard input, each
 a copy's environment and folder as JSON, with two pipes, for the copy's output and for its exit code. It says so with a line when it can
 take the first, answers each with the process id of a fork in a session of its own, and ends when the socket is closed, or after ten
 minutes without a copy.
@@ -24,15 +24,15 @@ from typing import IO, Final
 
 _VARIABLE: Final = "CDK_SGLANG_STANDBY"
 _READ_LATE: Final = ("AWS_", "CDK_SGLANG_", "SM_SGLANG_")
-"""Variables that no import reads: one with another name needs a process that has it from its beginning."""
+"""Variables that no import reads: a variable with another name requires a process that starts with it."""
 _IMPORTED_WITHIN_S: Final = 180.0
-"""Seconds that a copy waits for the imports to be done: 20 on a quiet machine."""
+"""Seconds that a copy waits for the imports to finish, which takes 20 s on a quiet machine."""
 _ANSWERS_WITHIN_S: Final = 60.0
 _AT_ONCE: Final = 1024
 
 
 class Fork:
-    """A copy's process, as `subprocess.Popen` has it.
+    """A copy's process, with the interface of `subprocess.Popen`.
 
     Attributes:
         pid: Its process id, which is also that of its group.
@@ -53,7 +53,7 @@ class Fork:
         with self._lock:
             if self.returncode is None and _readable(self._end, 0):
                 code = os.read(self._end, _AT_ONCE)
-                if not code:  # who would know of its end has ended
+                if not code:  # the process that would report its end has ended
                     with contextlib.suppress(ProcessLookupError, PermissionError):
                         os.killpg(self.pid, signal.SIGKILL)
                 self.returncode = int(code or -signal.SIGKILL)
@@ -63,7 +63,7 @@ class Fork:
         """Return the exit code once the process has ended.
 
         Raises:
-            subprocess.TimeoutExpired: It runs still.
+            subprocess.TimeoutExpired: It is still running.
         """
         _readable(self._end, timeout)
         code = self.poll()
@@ -73,7 +73,7 @@ class Fork:
 
 
 class Standby:
-    """At most one process that copies are forked off."""
+    """The process, at most one, from which copies are forked."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -84,7 +84,7 @@ class Standby:
         self._ready = False
 
     def start(self, command: list[str]) -> None:
-        """Start the process with a container's command, unless there is one of it."""
+        """Start the process with a container's command, unless it is running."""
         with self._lock:
             if self._process is None or command != self._command or base_environment() != self._base:
                 self._end()
@@ -125,7 +125,7 @@ class Standby:
                 return None
 
     def stop(self) -> None:
-        """End the process, and with it the copies that it is the parent of."""
+        """End the process, and with it the copies that are its children."""
         with self._lock:
             self._end()
 
@@ -197,7 +197,7 @@ def base_environment() -> dict[str, str]:
 
 
 def _readable(descriptor: int, timeout_s: float | None) -> bool:
-    """Whether there is something to read, or nothing more to come, within a time; None is for ever."""
+    """Whether there is something to read, or nothing more to come, within a time; None waits forever."""
     poll = select.poll()  # knows descriptors above 1,023, which `select.select` does not
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(None if timeout_s is None else timeout_s * 1000))

@@ -24,7 +24,7 @@ class Store:
         self.endpoints: dict[str, Endpoint] = {}
         self.components: dict[str, Component] = {}
         self.jobs: dict[str, dict[str, Record]] = {}
-        self.captured: list[Any] = []  # records of data capture that are not in S3 yet
+        self.captured: list[Any] = []  # data capture records that are not yet in S3
         self.last_metrics = 0.0
         self.last_utilisation: dict[str, float] = {}  # by endpoint
         self.last_forgotten = 0.0

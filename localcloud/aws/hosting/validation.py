@@ -111,5 +111,5 @@ def _bounds(shape: Shape, size: float, path: str, what: str) -> Iterator[str]:
 def _matches(pattern: str, value: str) -> bool:
     try:
         return re.fullmatch(pattern, value) is not None
-    except re.error:  # Java's classes, such as \p{L}, that Python's re does not know
+    except re.error:  # Java's character classes, such as \p{L}, which Python's re lacks
         return True

@@ -1,8 +1,8 @@
-"""Scaling activities: every change of copies that a policy or a bound has made, or wanted to make, with its cause.
+"""Scaling activities: every change of the copy count that a policy or a bound has made, or tried to make, with its cause.
 
 DescribeScalingActivities: https://docs.aws.amazon.com/autoscaling/application/APIReference/API_DescribeScalingActivities.html (read 2026-11),
-which gives six weeks of them, the newest first. The words of descriptions are those of AWS's examples for other services: for inference
-components it has none.
+which returns six weeks of them, newest first. Descriptions use the wording of AWS's examples for other services: there are none for
+inference components.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class Activity:
 
     Attributes:
         resource_id: ``inference-component/<name>``.
-        before: Number of copies that was wanted before.
-        after: Number that is wanted now; the same if nothing was changed.
+        before: Desired number of copies before.
+        after: Desired number now; the same if nothing was changed.
         cause: Cause in AWS's words.
-        figures: The value and threshold that decided; empty for a bound.
-        not_scaled: Code of the reason for which nothing was changed; empty if something was.
+        figures: The value and threshold that triggered it; empty for a bound.
+        not_scaled: Code of the reason why nothing was changed; empty if something was.
         began: Time of the decision, in seconds on the clock; `ended` the time at which the copies served.
     """
 
@@ -53,7 +53,7 @@ class Activity:
 
 
 def scaled(state: Store, activity: Activity) -> None:
-    """Keep a change of the number of copies; one that was still under way is overridden by it."""
+    """Record a change of the number of copies; it overrides one that is still in progress."""
     kept = _kept(state)
     for other in kept:
         if other.resource_id == activity.resource_id and other.status == "InProgress":
@@ -63,7 +63,7 @@ def scaled(state: Store, activity: Activity) -> None:
 
 
 def not_scaled(state: Store, activity: Activity) -> None:
-    """Keep that a policy wanted to change something and could not; while nothing changes it is said once."""
+    """Record that a policy tried to change something and could not; repeated only after a change."""
     kept = _kept(state)
     last = next((one for one in reversed(kept) if one.resource_id == activity.resource_id), None)
     if last is not None and (last.not_scaled, last.cause) == (activity.not_scaled, activity.cause):
@@ -74,7 +74,7 @@ def not_scaled(state: Store, activity: Activity) -> None:
 
 
 def settle(state: Store) -> None:
-    """End the activities whose copies serve by now."""
+    """End the activities whose copies now serve."""
     for one in _kept(state):
         component = state.components.get(one.resource_id.partition("/")[2])
         if one.status != "InProgress" or (component is not None and component.status == "Updating"):
@@ -88,7 +88,7 @@ def settle(state: Store) -> None:
 
 
 def activities(account: str, region: str) -> list[Activity]:
-    """Every activity of a Region, the newest first."""
+    """Every activity of a Region, newest first."""
     with LOCK:
         state = store(account, region)
         settle(state)

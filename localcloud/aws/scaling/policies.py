@@ -124,7 +124,7 @@ def _act(state: Store, policy: Any, alarm: Any, value: float) -> None:
 
 
 def _figures(alarm: Any, value: float) -> str:
-    """The value that decided, beside the alarm's threshold."""
+    """The value that triggered the alarm, next to its threshold."""
     side = "above" if alarm.comparison_operator.startswith("Greater") else "below"
     return f"{alarm.metric_name or 'metric math'} {value:.4g}, {side} {float(alarm.threshold):.4g}"
 
@@ -148,7 +148,7 @@ def _step(steps: dict[str, Any], present: int, beyond: float) -> int:
 
 
 def _create_alarms(self: Any) -> None:
-    """Create the alarms of a target-tracking policy on a component; moto creates those of the services that it knows."""
+    """Create the alarms of a target-tracking policy on a component; moto creates those for the services that it knows."""
     if self.policy_type != "TargetTrackingScaling" or self.scalable_dimension != DIMENSION:
         _moto_create_alarms(self)
         return
@@ -192,7 +192,7 @@ def _watched(predefined: str | None, custom: dict[str, Any], component: str, per
 
 
 def _put_scaling_policy(self: Any, *args: Any, **kwargs: Any) -> Any:
-    """Keep the ARN and the alarms of a policy that is put again."""
+    """Keep the ARN and the alarms of a policy that is replaced."""
     key = models.FakeApplicationAutoscalingPolicy.formulate_key(
         *(kwargs.get(name, value) for name, value in _key_arguments(args, kwargs))
     )
@@ -218,7 +218,7 @@ _moto_put_scaling_policy = models.ApplicationAutoscalingBackend.put_scaling_poli
 
 
 def install() -> None:
-    """Teach moto the scalable dimension, and its policies their alarms."""
+    """Add the scalable dimension to moto, and alarms to its policies."""
     known = {member.name: member.value for member in models.ScalableDimensionValueSet}
     new_enum: Callable[..., Any] = enum.Enum  # mypy refuses a call of Enum itself whose members it cannot read
     extended = new_enum("ScalableDimensionValueSet", known | {"INFERENCE_COMPONENT": DIMENSION})

@@ -37,7 +37,7 @@ def _move_bounds(backend: Any, action: Any) -> None:
         return
     low, high = _bounds(action.scalable_target_action or {})
     low, high = target.min_capacity if low is None else low, target.max_capacity if high is None else high
-    if low <= high:  # otherwise the action fails, as on AWS, and the bounds stay
+    if low <= high:  # otherwise the action fails, as on AWS, and the bounds are kept
         target.update(low, high, None)
 
 
@@ -58,7 +58,7 @@ def _put(
     end_time: Any,
     scalable_target_action: dict[str, Any] | None,
 ) -> None:
-    """PutScheduledAction: check the action, and count from now."""
+    """PutScheduledAction: check the action, and start counting."""
     if resource_id not in self.targets.get(scalable_dimension, {}):
         raise JsonRESTError("ObjectNotFoundException", f"No scalable target registered for {resource_id}")
     try:

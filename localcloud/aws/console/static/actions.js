@@ -1,4 +1,4 @@
-// What one can make happen: load, time, faults. Killing a copy is beside the copy.
+// Actions: load, time, faults. The button that kills a copy is next to the copy.
 
 import { act } from "./api.js";
 import { element, redraw } from "./elements.js";
@@ -14,7 +14,7 @@ export class Actions {
     this.node = element("div", { class: "cards-of-tools" }, this.loadCard(), this.timeCard(), this.faultCard());
   }
 
-  // Run an action from its button: what came of it is said beside the button, and the button waits meanwhile.
+  // Run an action from its button: its result is shown next to the button, which is disabled meanwhile.
   async run(output, button, what, body, done) {
     button.disabled = true;
     output.className = "";
@@ -58,7 +58,7 @@ export class Actions {
       return button;
     });
     return element("section", { class: "tool", "aria-labelledby": "tool-time" }, element("h3", { id: "tool-time" }, "Skip time"),
-      element("p", { class: "quiet" }, "Idle copies and instances go, cooldowns end, schedules run, jobs complete. A process still starts in its own time."),
+      element("p", { class: "quiet" }, "Idle copies and instances are removed, cooldowns end, schedules run, jobs complete. A process still starts in its own time."),
       element("p", { class: "buttons" }, buttons, output));
   }
 
@@ -66,7 +66,7 @@ export class Actions {
     const { faults, limits } = this.choices;
     const text = element("p", { id: "fault-text", class: "quiet" });
     const which = element("select", { id: "fault-name", "aria-describedby": "fault-text", onchange: () => describe() }, faults.map((fault) => element("option", { value: fault.name }, fault.name)));
-    const target = element("input", { id: "fault-target", list: "fault-targets", autocomplete: "off", placeholder: "* is every one" });
+    const target = element("input", { id: "fault-target", list: "fault-targets", autocomplete: "off", placeholder: "* matches all" });
     this.targets = element("datalist", { id: "fault-targets" });
     const times = element("input", { id: "fault-times", type: "number", min: "1", max: limits.times, placeholder: "until ended" });
     const what = element("span", {}, "Target");
@@ -92,7 +92,7 @@ export class Actions {
     return form;
   }
 
-  // Names that the chosen fault can strike.
+  // Possible targets of the chosen fault.
   fill() {
     const endpoints = this.fleet?.endpoints ?? [];
     const kind = this.choices.faults.find((one) => one.name === this.which.value).target;
