@@ -93,7 +93,7 @@ _NIGHTS: _Content = st.sampled_from(
         {"begins": "12:00", "ends": "13:00", "days": ["sat"]},
     )
 )
-_TAKEN_BACK_BY: _Content = st.sampled_from(
+_ROLLED_BACK_BY: _Content = st.sampled_from(
     (
         {},
         {"server_errors": None, "p99_latency_ms": 60_000, "minutes": 3},
@@ -161,7 +161,7 @@ def components(draw: st.DrawFn, *, gpus: int) -> dict[str, Any]:
         component["placement"] = draw(st.sampled_from(({}, {"strategy": "binpack", "max_zone_imbalance": 20})))
     # Mostly if a rollout is allowed: an environment that the constructs refuse tests nothing else.
     if draw(_RARELY) or (component["copies"] > 1 and "scaling" not in component and draw(st.integers(0, 2)) == 0):
-        component["rollout"] = {**copy.deepcopy(draw(_COMPONENT_ROLLOUTS)), "alarms": dict(draw(_TAKEN_BACK_BY))}
+        component["rollout"] = {**copy.deepcopy(draw(_COMPONENT_ROLLOUTS)), "alarms": dict(draw(_ROLLED_BACK_BY))}
     if draw(st.integers(0, 3)) == 0:
         component["smoke"] = copy.deepcopy(draw(_SMOKES))
     if draw(st.booleans()):
@@ -214,7 +214,7 @@ def endpoints(draw: st.DrawFn, *, region: str) -> dict[str, Any]:
         capacity["scale_in"] = dict(draw(_SCALE_INS))
     may_be_zero = any(component.get("scaling", {}).get("min_copies") == 0 for component in components_by_name.values())
     if draw(_RARELY) or ("min_instances" in capacity and not may_be_zero and draw(st.integers(0, 1)) == 0):
-        endpoint["rollout"] = {**draw(_ENDPOINT_ROLLOUTS), "alarms": dict(draw(_TAKEN_BACK_BY))}
+        endpoint["rollout"] = {**draw(_ENDPOINT_ROLLOUTS), "alarms": dict(draw(_ROLLED_BACK_BY))}
     if draw(st.integers(0, 2)) == 0:
         endpoint["verify"] = copy.deepcopy(draw(_VERIFICATIONS))
     return endpoint

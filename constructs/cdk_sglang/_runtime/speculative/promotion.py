@@ -33,7 +33,7 @@ BUSY_MAX = 4 * 3600.0
 UPDATE_MAX = 12 * 3600.0
 _CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND")
 _UPDATED = ("UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
-_TAKEN_BACK = ("UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED")
+_ROLLED_BACK = ("UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED")
 _AGAIN = "start again, for the model as it is now: cdk-sglang eagle start"
 _REASONS_MAX = 3
 _REASON_MAX = 300
@@ -131,7 +131,7 @@ def watch(
     serving = "" if stack is None else parameters_of(stack).get(config.parameter, "")
     if status in _UPDATED and serving == value:
         return {**before, "state": "done"}
-    if status in _TAKEN_BACK:
+    if status in _ROLLED_BACK:
         why = reasons(aws, config, event.run) or "CloudFormation gives no reason"
         reason = f"the rollout of {event.run} was rolled back: {why}"
         registry.decide(aws.sagemaker, arn, registry.REJECTED, reason)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 POLL_SECONDS: Final = 15.0
 _CAPABILITIES: Final = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND")
 _UPDATED: Final = ("UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
-_TAKEN_BACK: Final = ("UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED")
+_ROLLED_BACK: Final = ("UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED")
 _AT_REST: Final = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
 _REASONS_MAX: Final = 3
 _sleep: Callable[[float], None] = time.sleep
@@ -86,7 +86,7 @@ def _follow(pipeline: Pipeline, value: str, *, token: str) -> None:
                 last = status
             if status in _UPDATED and parameters_of(stack).get(place.parameter) == value:
                 return
-            if status in _TAKEN_BACK:
+            if status in _ROLLED_BACK:
                 why = "; ".join(_reasons(pipeline, token)) or "CloudFormation gives no reason"
                 fail(
                     f"the update was rolled back, and the previous version serves: {why}; fix the cause (logs of the new copies, alarms of the "
