@@ -1,1 +1,1 @@
-"""Benchmarks of what is deployed: workloads sent by AIPerf, results kept as history and held against the plan."""
+"""Benchmarks of deployed components: workloads sent by AIPerf, results kept as history and compared with the plan."""

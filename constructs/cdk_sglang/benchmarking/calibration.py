@@ -1,4 +1,4 @@
-"""Files of measurements as a calibration of the planner: results of `cdk-sglang bench`, and figures of a draft's gate."""
+"""Calibrates the planner from files of measurements: results of `cdk-sglang bench`, and figures of a draft's gate."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cdk_sglang.planning.measured import Measured
 
 MOST_ROWS: Final = 2000
-"""Rows that are learned from at most: the work grows with their cube, and 2,000 take 2 seconds."""
+"""Maximum number of rows to learn from: the work grows with their cube, and 2,000 take 2 seconds."""
 _ADVICE: Final = "name a file or a folder that `cdk-sglang bench run` wrote, or a gate-*.json of `cdk-sglang eagle report --calibration`"
 
 
@@ -65,14 +65,14 @@ class MeasurementFiles:
 
 
 def read_files(path: Path, *, models: Sequence[ModelFacts] = ()) -> MeasurementFiles:
-    """Return what a file of measurements, or every file below a folder, has for the planner; what cannot be read is said.
+    """Return the rows for the planner in a file of measurements, or in all files below a folder, and what could not be read.
 
     Args:
         path: The file or folder.
-        models: Models of the user's own.
+        models: The user's own models.
 
     Raises:
-        ConfigurationError: There is nothing at that path, DuckDB is not installed, or figures of a gate are none.
+        ConfigurationError: The path does not exist, DuckDB is not installed, or a file of a gate is invalid.
     """
     if not path.exists():
         raise ConfigurationError([Problem(path, f"no such file or folder; {_ADVICE}")])
@@ -93,14 +93,14 @@ def read_files(path: Path, *, models: Sequence[ModelFacts] = ()) -> MeasurementF
 
 @checked()
 def read_measurements(path: str | Path, *, models: Sequence[ModelFacts] = ()) -> MeasuredCalibration:
-    """Return measurements of the user's own for the planner: predictions near them follow them, others stay as they are.
+    """Return the user's own measurements for the planner: predictions for similar configurations follow them, others stay unchanged.
 
     Args:
         path: A Parquet file of `cdk-sglang bench run`, a gate-*.json of `cdk-sglang eagle report --calibration`, or a folder of such files.
-        models: Models of the user's own, which the measurements may be of.
+        models: The user's own models, which the measurements may be of.
 
     Raises:
-        ConfigurationError: There is no such file, a file is another one or of a newer version, or nothing in it can be learned from.
+        ConfigurationError: The path does not exist, a file is invalid or has a newer version, or there is nothing to learn from.
     """
     found = read_files(Path(path), models=models)
     if found.unread:

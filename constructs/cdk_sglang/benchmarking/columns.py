@@ -1,4 +1,4 @@
-"""Rows of the history: measurements as flat columns, and back."""
+"""Rows of the history: converts measurements to flat columns and back."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Column:
 
 @cache
 def columns() -> tuple[Column, ...]:
-    """Return the columns of the schema, partitions among them but the date."""
+    """Return the columns of the schema, including partitions except the date."""
     return tuple(_columns(Measurement, ""))
 
 

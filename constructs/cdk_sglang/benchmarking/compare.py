@@ -1,4 +1,4 @@
-"""Two runs of the same workload: what changed between them, and which figures differ by more than noise."""
+"""Compares two runs of the same workload: what changed between them, and which figures differ by more than noise."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOLERANCE: Final = 0.05
 
 
 class Verdict(StrEnum):
-    """What can be said of a figure."""
+    """Result of the comparison of a figure."""
 
     WORSE = "worse"
     BETTER = "better"
@@ -31,7 +31,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A thing that differs between two runs.
+    """A difference in the setup of two runs.
 
     Args:
         what: Its name.
@@ -54,7 +54,7 @@ class Difference:
         before: Mean of the earlier repeats.
         after: Mean of the later repeats.
         change: Relative change and its interval; None where a mean is zero.
-        verdict: What can be said.
+        verdict: Result of the comparison.
     """
 
     load: str
@@ -67,7 +67,7 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Two runs beside each other.
+    """Comparison of two runs.
 
     Args:
         changes: What differs in what was measured.
@@ -139,7 +139,7 @@ def _failing(
     after: Mapping[int, list[Measurement]],
     measured: Mapping[int, list[Measurement]],
 ) -> list[str]:
-    """Say at which loads the later run has too many errors, where figures of the earlier one count."""
+    """Return the loads at which the later run has too many errors while the figures of the earlier one count."""
     found = []
     for step, repeats in measured.items():
         flawed = [one.figures for one in repeats if flaw_of(one) == FAILING]
@@ -155,7 +155,7 @@ def _failing(
 def _errors(
     before: Mapping[int, list[Measurement]], after: Mapping[int, list[Measurement]], shared: Sequence[int]
 ) -> list[str]:
-    """Say at which loads some requests failed: latencies are those of the others, which may be the easier ones."""
+    """Return the loads at which some requests failed: latencies are those of the others, which may be easier ones."""
     rates = [(label_of(before[step][0]), _rate(before[step]), _rate(after[step])) for step in shared]
     return [
         f"at {load} {first:.1%} of requests failed before and {second:.1%} after; the figures are of the others"
@@ -197,7 +197,7 @@ def _difference(
 
 
 def _verdict(figure: Figure, means: tuple[float, float], change: Interval | None, tolerance: float) -> Verdict:
-    if change is None:  # a figure of zero has no relative change: goodput that vanished, or came
+    if change is None:  # a figure of zero has no relative change: goodput that vanished or appeared
         if means[0] == means[1]:
             return Verdict.SAME
         return Verdict.UNKNOWN if min(means) > 0 else _direction(figure, is_more=means[1] > 0)
@@ -216,7 +216,7 @@ _COMPARED: Final = ("image", "sglang_version", "model", "model_revision", "insta
 
 
 def changes_between(earlier: Sequence[Measurement], later: Sequence[Measurement]) -> list[Change]:
-    """Return what differs in what two runs measured, every option of SGLang by itself, and the copies that answered."""
+    """Return the differences between the deployments of two runs, with each SGLang option separately, and in the copies that answered."""
     before, after = earlier[-1], later[-1]
     pairs = [("copies", copies_words(earlier), copies_words(later))]
     pairs += [(name, getattr(before.deployed, name), getattr(after.deployed, name)) for name in _COMPARED]

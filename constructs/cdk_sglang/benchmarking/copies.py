@@ -1,4 +1,4 @@
-"""How many copies answered: what SageMaker reports while a repeat is measured, since copies start and end meanwhile."""
+"""Number of copies that answered, as SageMaker reports it during a repeat, since copies may start and end meanwhile."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from cdk_sglang.benchmarking.result import Measurement
 
 LOOK_SECONDS: Final = 15.0
-"""Seconds between two looks: a copy takes longer to start, and a look is one request to SageMaker."""
+"""Seconds between two checks: a copy takes longer to start, and each check is one request to SageMaker."""
 UNKNOWN: Final = "unknown"
 
 
@@ -17,12 +17,12 @@ class CopiesSeen:
     """Copies that were reported during one repeat.
 
     Args:
-        copies: Returns the number of copies at the moment; None if SageMaker reports none.
+        copies: Returns the current number of copies; None if SageMaker reports none.
         clock: Seconds of a monotonic clock.
 
     Attributes:
-        fewest: Fewest copies; None if none were reported.
-        most: Most copies.
+        fewest: Minimum number of copies; None if none were reported.
+        most: Maximum number of copies.
     """
 
     def __init__(self, copies: Callable[[], int | None], *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -33,10 +33,10 @@ class CopiesSeen:
         self.look()
 
     def look(self, *, now: bool = False) -> None:
-        """Ask SageMaker, unless the last look was a moment ago.
+        """Query SageMaker, unless the last check was only recently.
 
         Args:
-            now: Whether to ask in any case.
+            now: Whether to query in any case.
         """
         if not now and self._clock() < self._next:
             return
@@ -47,10 +47,10 @@ class CopiesSeen:
             self.most = found if self.most is None else max(self.most, found)
 
     def constant(self, before: int) -> int:
-        """Return the number of copies of the whole repeat; 0 if it changed or nobody knows it.
+        """Return the number of copies during the whole repeat; 0 if it changed or is unknown.
 
         Args:
-            before: Copies that were reported before the run, which count if none were during it.
+            before: Copies reported before the run, used if none were reported during it.
         """
         if self.fewest is None:
             return before
@@ -58,14 +58,14 @@ class CopiesSeen:
 
 
 def copies_of(one: Measurement) -> tuple[int, int] | None:
-    """Return the fewest and the most copies of a repeat; None if nobody knows them. Rows of before 2026-12-02 have those of before the run."""
+    """Return the minimum and maximum number of copies of a repeat; None if unknown. Rows from before 2026-12-02 use the number before the run."""
     if one.copies_min is not None and one.copies_max is not None:
         return one.copies_min, one.copies_max
     return (one.deployed.copies, one.deployed.copies) if one.deployed.copies >= 1 else None
 
 
 def copies_words(repeats: Sequence[Measurement]) -> str:
-    """Return the copies of some repeats in words: "2", "1 to 3", or "unknown" where SageMaker reported none."""
+    """Return the copies of some repeats in words: "2", "1 to 3", or "unknown" if SageMaker reported none."""
     found = [copies for one in repeats if (copies := copies_of(one)) is not None]
     if not found:
         return UNKNOWN

@@ -1,4 +1,4 @@
-"""Prompts of one's own: fetched, and every line checked before the first request."""
+"""The user's own prompts: fetches a dataset and checks every line before the first request."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def fetch_dataset(dataset: Dataset, *, folder: Path, into: Path, s3: Callable[[]
         s3: Makes a client of S3.
 
     Raises:
-        ConfigurationError: There is no such file, or a line has another form; each line is named.
+        ConfigurationError: The file does not exist, or lines have a different format; each line is named.
     """
     if dataset.file is not None:
         path = folder / dataset.file
@@ -48,7 +48,7 @@ def fetch_dataset(dataset: Dataset, *, folder: Path, into: Path, s3: Callable[[]
 
 
 def line_problems(lines: Iterable[str], form: str, *, name: str) -> list[Problem]:
-    """Say which lines are not of a form; at most the first twenty, and that there are no lines at all.
+    """Return the lines that do not have the format, at most the first twenty; a file without lines is also a problem.
 
     Args:
         lines: Lines of the file.

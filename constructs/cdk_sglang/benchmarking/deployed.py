@@ -1,4 +1,4 @@
-"""What is deployed at the moment, as SageMaker describes it."""
+"""The current deployment, as SageMaker describes it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _IN_SERVICE: Final = "InService"
 
 
 def describe(sagemaker: Any, target: Target) -> Deployed:
-    """Return what answers requests to a component.
+    """Return the deployment that answers requests to a component.
 
     Args:
         sagemaker: Client of SageMaker.
@@ -50,9 +50,9 @@ def describe(sagemaker: Any, target: Target) -> Deployed:
 
 
 def copies_now(sagemaker: Any, target: Target) -> int | None:
-    """Return the number of copies that SageMaker reports; None if it reports none, or nobody can look.
+    """Return the number of copies that SageMaker reports; None if it reports none or cannot be queried.
 
-    A copy that SageMaker does not report yet, or not any more, may answer all the same: none reported is not none there.
+    Copies that SageMaker does not report yet, or no longer reports, may still answer, so no reported copy does not mean no copy.
 
     Args:
         sagemaker: Client of SageMaker.
@@ -66,7 +66,7 @@ def copies_now(sagemaker: Any, target: Target) -> int | None:
 
 
 def has_ended(sagemaker: Any, target: Target) -> str | None:
-    """Return in words that endpoint or component are gone or out of service; None while both serve, or if nobody can look.
+    """Return in words that endpoint or component are gone or out of service; None while both serve, or if SageMaker cannot be queried.
 
     Args:
         sagemaker: Client of SageMaker.

@@ -114,7 +114,7 @@ def interval_of(figure: Figure, repeats: Sequence[Measurement]) -> Interval | No
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """A measured figure beside the plan's band.
+    """A measured figure with the plan's band.
 
     Args:
         figure: Name of the figure.

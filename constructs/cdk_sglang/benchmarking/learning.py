@@ -1,4 +1,4 @@
-"""Measurements of the history as calibration of the planner."""
+"""Converts measurements of the history to rows that calibrate the planner."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SPECULATION = f"{_OPTION}SPECULATIVE_ALGORITHM"
 def measured_rows(
     measurements: Sequence[Measurement], *, facts: Callable[[str], ModelFacts]
 ) -> tuple[list[Measured], list[str]]:
-    """Return what of a history the planner can learn from, and how much of it not, by reason.
+    """Return the rows of a history that the planner can learn from, and the number of other rows by reason.
 
     A row is one load of one configuration: partial repeats, rates, pools, unknown models and failed requests are left out.
 

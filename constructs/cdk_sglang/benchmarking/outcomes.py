@@ -1,4 +1,4 @@
-"""How a repeat ends, and whether its figures count: those of a cut, throttled or failing one tell nothing of the component."""
+"""Outcome of a repeat, and whether its figures count: those of a partial, throttled or failing repeat say nothing about the component."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cdk_sglang.spec.workload import MAX_ERROR_RATE
 Found = tuple[Outcome, str]
 """An outcome, and its reason in words."""
 THROTTLED_SHARE: Final = 0.01
-"""Share of throttled requests above which a step measures SageMaker's quota and no model."""
+"""Share of throttled requests above which a step measures SageMaker's quota instead of the model."""
 OF_ONE_LOAD: Final = (Outcome.TOO_MANY_ERRORS, Outcome.NO_SUCCESSES)
 """Outcomes that say nothing of lower loads."""
 _THROTTLES: Final = ("429", "Throttl", "TooManyRequests", "RequestLimitExceeded")
@@ -26,7 +26,7 @@ FAILING: Final = "failing"
 def outcome_of(
     figures: Figures, ended: Ended, has_ended: Callable[[], str | None], *, load: str, max_error_rate: float
 ) -> Found | None:
-    """Return why a repeat is not like others, in the order in which one reason explains the next; None for one that is.
+    """Return the outcome of an abnormal repeat; a reason that explains others comes first. None for a normal repeat.
 
     Args:
         figures: What was measured.
@@ -53,7 +53,7 @@ def outcome_of(
 
 
 def _failing(figures: Figures, *, load: str, max_error_rate: float) -> Found | None:
-    """Return why the figures of a repeat do not count for its failed requests; None if they do."""
+    """Return why failed requests invalidate the figures of a repeat; None if the figures count."""
     total = figures.requests + figures.failed
     if figures.requests == 0:
         return Outcome.NO_SUCCESSES, f"no request of {total} was answered: {error_words(figures.errors)}"
@@ -73,9 +73,9 @@ def error_rate(figures: Figures) -> float:
 
 
 def error_words(errors: Mapping[str, int]) -> str:
-    """Return the commonest kinds of errors, such as "4 x 500 InternalServerError, 1 x TimeoutError"; empty without an error.
+    """Return the most common kinds of errors, such as "4 x 500 InternalServerError, 1 x TimeoutError"; empty without an error.
 
-    A kind is a status and the name of an error: no word of a prompt or an answer is in it.
+    A kind consists of a status and the name of an error, and contains no text of prompts or answers.
 
     Args:
         errors: Failed requests by kind.

@@ -1,4 +1,4 @@
-"""A workload whose every value is known: what is left out follows from the component's load and objectives."""
+"""Resolves a workload: omitted values follow from the component's load and objectives."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Step:
     """One load of a workload.
 
     Attributes:
-        concurrency: Requests in flight; with a rate the most of them, None for no bound.
-        request_rate: Requests per second; None where the concurrency is kept instead.
+        concurrency: Requests in flight; with a rate, their maximum, or None for no limit.
+        request_rate: Requests per second; None if the concurrency is constant instead.
         requests: Requests counted; None where seconds end the step.
         seconds: Seconds of the step; None where requests end it.
         warmup_requests: Requests before it that are not counted.
@@ -58,7 +58,7 @@ class SentImages:
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedWorkload:
-    """A workload whose every value is known.
+    """A workload with every value resolved.
 
     Attributes:
         name: Name in the environment.
@@ -67,17 +67,17 @@ class ResolvedWorkload:
         input_tokens_stddev: Standard deviation of that number.
         output_tokens: Mean tokens of an answer; None where a trace says it.
         output_tokens_stddev: Standard deviation of that number.
-        images: Images of each request; None for text alone, and where a dataset has the prompts.
-        exact_output: Whether answers go on to their length whatever the model says.
+        images: Images of each request; None for text only, or if a dataset has the prompts.
+        exact_output: Whether answers are generated to their full length, ignoring end-of-text tokens.
         arrival: How requests arrive at a rate: poisson or constant.
-        repeats: How often each step is measured.
-        shared_prefix: Text with which all prompts begin; None for none.
+        repeats: Number of measurements of each step.
+        shared_prefix: Text with which all prompts begin; None if there is none.
         turns: Conversations; None for single requests.
-        dataset: Prompts of one's own; None for made ones.
-        goodput: Bounds of a good request; None if nobody sets any.
-        seed: Seed of made prompts.
+        dataset: The user's own prompts; None for generated ones.
+        goodput: Bounds of a good request; None if there are none.
+        seed: Seed of generated prompts.
         timeout_seconds: Seconds after which a request counts as failed.
-        max_usd: Ceiling of the run in US dollars; None for none.
+        max_usd: Cost ceiling of the run in US dollars; None if there is none.
         max_error_rate: Share of failed requests above which a repeat's figures do not count.
     """
 
@@ -119,7 +119,7 @@ class ResolvedWorkload:
 
 
 def resolve_workload(name: str, workload: Workload, *, load: Load, slo: Slo | None) -> ResolvedWorkload:
-    """Work out a workload on its component.
+    """Resolve a workload on its component.
 
     Args:
         name: Name of the workload.

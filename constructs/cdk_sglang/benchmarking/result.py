@@ -80,7 +80,7 @@ class Figures:
 
 @dataclass(frozen=True, kw_only=True)
 class Deployed:
-    """What answered: whatever can make two runs differ.
+    """The deployment that answered: everything that can make two runs differ.
 
     Args:
         instance: Instance type.
@@ -91,8 +91,8 @@ class Deployed:
         sglang_version: SGLang's release in the image, as the specification states it.
         options: SGLang's options as JSON: the container's SM_SGLANG_ variables.
         options_hash: Twelve hexadecimal digits of the options.
-        model: Catalogue id or place of the model.
-        model_revision: Place of the weights, with the commit where they come from Hugging Face.
+        model: Catalogue id or location of the model.
+        model_revision: Location of the weights, with the commit if they are from Hugging Face.
     """
 
     instance: str
@@ -124,7 +124,7 @@ class Band:
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """What the plan says of a step, for the load of one copy.
+    """The plan's predictions for a step, at the load of one copy.
 
     Args:
         ttft_ms: Time to the first token; None if it cannot be predicted.
@@ -161,15 +161,15 @@ class Measurement:
         request_rate: Requests per second; None where the concurrency was kept.
         is_partial: Whether the repeat was cut short.
         outcome: How the run ended.
-        wake_seconds: Seconds in which the component was woken, which no figure counts.
+        wake_seconds: Seconds that waking the component took, which no figure includes.
         usd_per_hour: US dollars per hour of the endpoint's instances; None without a price.
         figures: What was measured.
         deployed: What answered.
-        planned: What the plan says; None if nothing is known of the model, or the number of copies changed.
-        copies_min: Fewest copies that SageMaker reported during the repeat; None if it reported none, though requests may have been
+        planned: The plan's predictions; None if the model is unknown or the number of copies changed.
+        copies_min: Minimum number of copies that SageMaker reported during the repeat; None if it reported none, though requests may have been
             answered.
-        copies_max: Most copies that it reported.
-        max_error_rate: Share of failed requests above which the figures do not count; None in rows of before 2026-12-02.
+        copies_max: Maximum number of copies that it reported.
+        max_error_rate: Share of failed requests above which the figures do not count; None in rows from before 2026-12-02.
     """
 
     schema_version: int

@@ -1,4 +1,4 @@
-"""The run of a workload from this machine: every repeat of every step by AIPerf, with named outcomes."""
+"""Runs a workload from this machine: every repeat of every step with AIPerf, with named outcomes."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ def utc_now() -> dt.datetime:
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What a run needs from outside.
+    """Dependencies of a run.
 
     Args:
-        send: Sends one repeat of a step: the step, the repeat's position, a folder for its records, and what says that it is to stop.
+        send: Sends one repeat of a step; takes the step, the repeat's position, a folder for its records, and a function that returns why to stop.
         tool_version: AIPerf's version.
         folder: Folder for AIPerf's files, one below it for each repeat of a step.
         runner: Name of the runner in results.
         has_ended: Returns in words that endpoint or component are gone; None while they serve.
-        deployed: What answers.
-        wake_seconds: Seconds in which the component was woken.
+        deployed: The deployment that answers.
+        wake_seconds: Seconds that waking the component took.
         say: Prints a line of progress.
-        copies: Returns the number of copies that SageMaker reports at the moment; None if it reports none.
-        now: Time of day, UTC, which begins and ends of repeats are told in.
-        elapsed: Seconds of a clock that nobody sets, which durations and the ceiling follow.
+        copies: Returns the number of copies that SageMaker currently reports; None if it reports none.
+        now: Returns the time of day, UTC, for the start and end of repeats.
+        elapsed: Returns the seconds of a monotonic clock, for durations and the ceiling.
     """
 
     send: Callable[[Step, int, Path, Callable[[], str | None]], Ended]
@@ -72,7 +72,7 @@ class Setup:
 
 @dataclass
 class Run:
-    """A run: what it has measured, and how it ended.
+    """A run: its measurements and its outcome.
 
     Attributes:
         identifier: Identifier of the run.
@@ -87,21 +87,21 @@ class Run:
     measurements: list[Measurement] = field(default_factory=list)
 
     def ended(self, outcome: Outcome, reason: str) -> None:
-        """Give the run an outcome, which its measurements carry too; the reason of an earlier one is kept behind."""
+        """Set the outcome of the run and of its measurements; the reason of an earlier outcome is appended."""
         self.outcome, self.reason = outcome, "; ".join(filter(None, [reason, self.reason]))
         self.measurements = [dataclasses.replace(one, outcome=outcome) for one in self.measurements]
 
 
 def run_workload(target: Target, workload: ResolvedWorkload, setup: Setup, *, identifier: str) -> Run:
-    """Measure every repeat of every step; stop at the first outcome after which further figures would mean nothing.
+    """Measure every repeat of every step; stop at the first outcome after which further figures would be meaningless.
 
-    Repeats are the outer loop, so that a slow change of the machine spreads over all steps instead of looking like one's load. A load at
-    which too many requests fail says nothing of lower ones: it and higher ones are not measured again, and lower ones are, to the end.
+    Repeats are the outer loop, so that a slow change of the machine affects all steps instead of appearing as an effect of one load. A load at
+    which too many requests fail says nothing about lower ones: it and higher loads are not measured again, lower ones are measured to the end.
 
     Args:
         target: The component.
         workload: The workload.
-        setup: What the run needs from outside.
+        setup: Dependencies of the run.
         identifier: Identifier of the run.
 
     Raises:

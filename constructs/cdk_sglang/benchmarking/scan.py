@@ -1,4 +1,4 @@
-"""A model over several instance types: the most requests in flight that keep the objectives, and what a million tokens then costs."""
+"""Scans instance types for a model: the maximum number of requests in flight within the objectives, and the cost of a million tokens at it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cdk_sglang.planning.splits import context_of
 from cdk_sglang.spec.slo import Slo
 
 LADDER: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-"""Requests in flight per copy that are tried."""
+"""Numbers of requests in flight per copy that are tried."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +25,9 @@ class Scanned:
 
     Args:
         instance: Instance type.
-        problem: Why nothing can be said, or why the objectives are not kept; empty for a type with figures.
+        problem: Why there is no prediction, or why the objectives are not met; empty for a type with figures.
         gpus: GPUs of a copy.
-        concurrency: Most requests in flight of a copy, of those tried, that keep the objectives.
+        concurrency: Highest of the tried numbers of requests in flight per copy that meets the objectives.
         answer: Predicted times and rate there; None with a problem.
         usd_per_hour: US dollars per hour of a copy: its GPUs' share of the instance.
         tokens: US dollars per million tokens there; None without a price.
@@ -50,14 +50,14 @@ def scan_plan(
     region: str,
     prices: PriceTable | None = None,
 ) -> list[Scanned]:
-    """Return what the plan says of a model on some instance types, the cheapest million output tokens first.
+    """Return the plan's predictions for a model on some instance types, sorted by the cost of a million output tokens.
 
     Args:
         component: The model and its load.
         instances: Instance types.
-        slo: Objectives, None for none; `at_concurrency` is not used, since the scan looks for the most requests that keep the others.
+        slo: Objectives, or None; `at_concurrency` is not used, since the scan searches for the maximum number of requests that meets the others.
         region: Region of the prices.
-        prices: Prices that win over the package's.
+        prices: Prices that take precedence over the package's.
     """
     found = [_on(component, instance, slo, region=region, prices=prices) for instance in instances]
     return sorted(found, key=lambda one: (one.tokens is None, 0.0 if one.tokens is None else one.tokens.output))
@@ -99,7 +99,7 @@ def _on(
 
 
 def _keeps(one: Answer, slo: Slo | None, level: int) -> bool:
-    """Whether a copy serves so many requests at once within the objectives; those that wait for room in the cache do not count."""
+    """Whether a copy serves this number of requests at once within the objectives; requests that wait for room in the cache do not count."""
     if not one.fits or one.ttft_ms is None or one.tpot_ms is None or (one.running or 0) < level:
         return False
     if slo is None:

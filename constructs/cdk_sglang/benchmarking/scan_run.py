@@ -1,4 +1,4 @@
-"""A scan that measures: an endpoint of each instance type, one after the other, within a budget, and each deleted whatever happens."""
+"""Measures a scan: one endpoint per instance type, one after the other, within a budget; each is deleted whatever happens."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class Result:
         candidate: The instance type.
         problem: Why there is nothing, or why it is incomplete; empty for none.
         best: The cheapest load that keeps the objectives; None if there is none.
-        usd: US dollars that its instance has cost, by the clock and the price.
-        left: Why its stack is not deleted; empty for a stack that is.
+        usd: US dollars that its instance has cost, computed from elapsed time and price.
+        left: Why its stack is not deleted; empty if it is deleted.
     """
 
     candidate: Candidate
@@ -100,12 +100,12 @@ class Scan:
 
 @dataclass(frozen=True, kw_only=True)
 class ScanSetup:
-    """What a scan needs from outside.
+    """Dependencies of a scan.
 
     Args:
         stacks: Stacks of scans in CloudFormation.
         measure: Measures an endpoint that answers, within so many US dollars; returns measurements, and why they are not all.
-        budget_usd: Most that the scan may cost.
+        budget_usd: Maximum cost of the scan in US dollars.
         start_minutes: Minutes until an endpoint that does not start is given up.
         slo: Objectives; None for none.
         load: Mean tokens of a prompt and of an answer.
@@ -125,7 +125,7 @@ def run_scan(identifier: str, candidates: Sequence[Candidate], setup: ScanSetup)
     Args:
         identifier: Identifier of the scan, in lower case.
         candidates: The instance types.
-        setup: What the scan needs from outside.
+        setup: Dependencies of the scan.
     """
     scan = Scan(identifier=identifier)
     for candidate in candidates:

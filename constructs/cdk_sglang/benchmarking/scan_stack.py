@@ -1,6 +1,6 @@
 """The stack of one instance type of a scan: an endpoint with one copy of a model, rendered by this library's own constructs.
 
-It has nothing that outlives it, and nothing that a deployment has to upload beforehand: no assets, no bootstrap of the CDK.
+The stack retains no resources when it is deleted, and needs no uploads before its deployment: no assets and no CDK bootstrap.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Stacks of a scan in CloudFormation: made, awaited, deleted, and found again when a scan was killed."""
+"""Stacks of a scan in CloudFormation: creates them, waits for them, deletes them, and finds those of a killed scan."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ until then (https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Delete
 _ENDED: Final = ("CREATE_COMPLETE", "CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_COMPLETE")
 _GONE: Final = "DELETE_COMPLETE"
 _UNSEEN: Final = "UNSEEN_IN_PROGRESS"
-"""Status that a look has which CloudFormation throttles."""
+"""Status to assume if CloudFormation throttles a check."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class Left:
     deadline: dt.datetime | None
 
     def is_over(self, now: dt.datetime) -> bool:
-        """Whether its scan has ended, whatever became of it."""
+        """Whether the deadline of its scan has passed; a stack without a deadline counts as left over."""
         return self.deadline is None or self.deadline < now
 
 
@@ -72,9 +72,9 @@ class ScanStacks:
 
     Args:
         cloudformation: Client of CloudFormation.
-        now: Time of day, UTC, which deadlines of other scans are held against.
-        elapsed: Seconds of a clock that nobody sets, which time-outs and costs follow.
-        sleep: Pauses between two looks.
+        now: Returns the time of day, UTC, to compare with deadlines of other scans.
+        elapsed: Returns the seconds of a monotonic clock, for time-outs and costs.
+        sleep: Pauses between two checks.
         say: Prints a line of progress.
     """
 
@@ -118,7 +118,7 @@ class ScanStacks:
         return None if status == "CREATE_COMPLETE" else self._failure(name)
 
     def delete(self, name: str) -> str | None:
-        """Delete a stack and wait until it is gone; return why it is not, None if it is. A stack that never was is gone.
+        """Delete a stack and wait until it is gone; return why it is not, None if it is. A stack that never existed counts as deleted.
 
         CloudFormation goes on with a deletion that is interrupted here.
 

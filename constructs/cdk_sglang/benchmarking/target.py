@@ -1,4 +1,4 @@
-"""What a benchmark is sent to: a component of an environment, its names in AWS, its specification and its plan."""
+"""Target of a benchmark: a component of an environment, its names in AWS, its specification and its plan."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class Target:
         region: Region.
         load: Requests that the component expects.
         slo: Its objectives; None if there are none.
-        model: Catalogue id or place of the model.
-        model_revision: Place of the weights, with the commit where they come from Hugging Face.
+        model: Catalogue id or location of the model.
+        model_revision: Location of the weights, with the commit if they are from Hugging Face.
         sglang_version: SGLang's release in the image.
-        instance: Most wanted instance type.
+        instance: Most preferred instance type.
         gpus: GPUs of a copy on that type.
-        request: What the planner is asked about the component; None if nothing is known of its model.
-        prices: Prices that win over the package's; None for the package's alone.
+        request: The planner's request for the component; None if its model is unknown.
+        prices: Prices that take precedence over the package's; None for the package's alone.
     """
 
     environment: str
@@ -72,7 +72,7 @@ class Target:
         return None if price is None else price.usd_per_hour * instances
 
     def planned(self, workload: ResolvedWorkload, step: Step, *, copies: int) -> Planned | None:
-        """Return what the plan says of a step; None for a rate, prompts of one's own, an unknown model, and images of unknown tokens.
+        """Return the plan's predictions for a step; None for a rate, the user's own prompts, an unknown model, or images with an unknown number of tokens.
 
         Args:
             workload: The workload.
@@ -170,7 +170,7 @@ class BenchEnvironment:
             component: Component as <endpoint>/<component>; that of the workload by default.
 
         Raises:
-            ConfigurationError: A name is unknown, or nobody can tell which of several is meant.
+            ConfigurationError: A name is unknown, or missing although there are several.
         """
         name, specification = self._workload(workload)
         path = component or specification.component or (next(iter(self.targets)) if len(self.targets) == 1 else None)

@@ -1,6 +1,6 @@
-"""The values SGLang 0.5.23 takes for its closed options, as types a checker and an editor understand.
+"""Allowed values of SGLang 0.5.23's closed options, as types for type checkers and editors.
 
-Source of every list: the argument parser of SGLang 0.5.23 (`data/sglang-0.5.23-flags.json`); a test keeps the two in step.
+Source of every list: the argument parser of SGLang 0.5.23 (`data/sglang-0.5.23-flags.json`); a test compares the two.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What SageMaker takes as a container's environment, and what must not be in it."""
+"""Checks a container's environment: SageMaker's limits, secrets, and variables that must not be set."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cdk_sglang.engine.rendering import PREFIX
 from cdk_sglang.errors import Problem
 
 Carrier = Literal["model", "inference-component"]
-"""Where the environment is written: in a SageMaker model, or inside the inference component itself."""
+"""Resource that defines the environment: a SageMaker model, or the inference component itself."""
 
 _CALLED_AT: Final = "SageMaker calls port 8080 of the container, and the health check with it; leave it out"
 _PLATFORMS: Final[Mapping[str, str]] = {
@@ -43,7 +43,7 @@ _PLATFORMS: Final[Mapping[str, str]] = {
     "CUDA_VISIBLE_DEVICES": "SageMaker decides which GPUs a copy sees; leave it out",
     "NVIDIA_VISIBLE_DEVICES": "SageMaker decides which GPUs a copy sees; leave it out",
 }
-"""Variables that move the port, the address, the model or the GPUs away from where SageMaker has them, or open what the container closes, and why they are refused."""
+"""Variables that change the port, address, model or GPUs that SageMaker sets, or open routes that the container closes, and why each is refused."""
 _SECRET_STORE = "put it in Secrets Manager and hand over its ARN"  # noqa: S105 (a message)
 _SECRET_NAME = re.compile(
     r"(^|_)(TOKEN|SECRET|SECRETS|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|API_?KEY|ACCESS_KEY(_ID)?|SECRET_KEY|PRIVATE_KEY)$"
@@ -70,16 +70,16 @@ def environment_problems(
     rendered: Mapping[str, str] | None = None,
     carrier: Carrier = "model",
 ) -> list[Problem]:
-    """List what SageMaker would refuse, what is a secret, and what belongs into the typed options.
+    """List variables that SageMaker would refuse, that are secrets, or that belong in the typed options.
 
     Values are never repeated in a message: they may be secrets.
 
     Args:
-        env: Variables written by hand for the container.
-        path: Where they stand, such as `endpoints.chat.components.llama.environment`.
+        env: Variables that the user sets for the container.
+        path: Their path, such as `endpoints.chat.components.llama.environment`.
         rendered: Variables added by the library, such as `SglangOptions.environment()`; they count towards the limits,
             and their values are searched for secrets.
-        carrier: Where SageMaker gets the environment from; the inference component itself takes fewer entries.
+        carrier: Resource that defines the environment; an inference component itself accepts fewer entries.
     """
     added = rendered or {}
     fields = typed_dests(SglangOptions)
@@ -122,7 +122,7 @@ def _entry_problems(name: str, value: str) -> list[str]:
 
 def _secret_in(name: str, value: str) -> str | None:
     upper = name.upper()
-    # SGLang's own options talk of vocabulary tokens (--kt-max-deferred-experts-per-token); those that hold a key are refused.
+    # Some of SGLang's options concern vocabulary tokens (--kt-max-deferred-experts-per-token); options that hold a key are refused.
     has_secret_name = (
         not upper.startswith(PREFIX) and _SECRET_NAME.search(upper) and not _TOKEN_OF_A_VOCABULARY.match(upper)
     )

@@ -16,11 +16,11 @@ _RESERVED = json.loads(
 )
 
 FORBIDDEN: Final[Mapping[str, str]] = {**_RESERVED["refused"], **_RESERVED["refused_by_the_library"]}
-"""Options that cannot work behind a SageMaker endpoint, and why; the serving container refuses them by the same file."""
+"""Options that cannot work behind a SageMaker endpoint, and why; the serving container uses the same file."""
 
 
 def settings_of(extra: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    """Yield (field path, SGLang's name, value) of every extra option SGLang knows."""
+    """Yield (field path, SGLang's name, value) of every extra option that SGLang knows."""
     for name, value in extra.items():
         spec = find_flag(name)
         if spec is not None:
@@ -28,14 +28,14 @@ def settings_of(extra: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
 
 
 def problems(extra: Mapping[str, Any], *, path: str, typed: Mapping[str, str], release: Release) -> dict[str, str]:
-    """Return, by name, why no known SGLang has or would take an extra option, or which field it has of its own.
+    """Return, by name, why no known SGLang release accepts an extra option, or which typed field it has.
 
-    What one release has and another has not is for `images.problems`, which knows the image.
+    `images.problems`, which knows the image, checks for differences between releases.
 
     Args:
         extra: Option names and values as the user wrote them.
-        path: Where the options stand, such as `endpoints.chat.components.llama.server`.
-        typed: SGLang's name to field path of every typed option.
+        path: Path of the options, such as `endpoints.chat.components.llama.server`.
+        typed: Field path of every typed option, by SGLang's name.
         release: The release whose options are proposed for an unknown name.
     """
     found: dict[str, str] = {}

@@ -41,7 +41,7 @@ from cdk_sglang.wording import shown
 _OF_THE_COMPONENT: Final = frozenset(
     {"adapters", "copies", "environment", "load", "model", "placement", "rollout", "scaling", "slo", "smoke", "task"}
 )
-"""Keys of a component, one level up, that are looked for among its server's options."""
+"""Keys of a component that users look for among its server options, one level below."""
 
 
 def _extra_value(value: Any) -> Any:
@@ -65,7 +65,7 @@ class OptionFields(OptionsModel):
 
     @classmethod
     def hint_for(cls, key: str, value: object) -> str | None:
-        """Return where an option of SGLang's belongs that is no field here; None for what SGLang does not have."""
+        """Return where an option of SGLang that is not a field here belongs; None if SGLang has no such option."""
         if key.replace("-", "_") == "is_embedding":
             return "say what the component is for with task beside server: task: embedding, rerank or classify"
         if key in _OF_THE_COMPONENT:
@@ -211,7 +211,7 @@ class OptionFields(OptionsModel):
         return self.tp_size * self.pp_size * self.dp_size
 
     def settings(self) -> tuple[Setting, ...]:
-        """Return (field path, SGLang's name, value) of every option, groups' switches included, `extra` last."""
+        """Return (field path, SGLang's name, value) of every option, including the switches of groups, with `extra` last."""
         return self._settings
 
     @cached_property
@@ -219,7 +219,7 @@ class OptionFields(OptionsModel):
         return (*settings_of(self), *extra.settings_of(self.extra))
 
     def get(self, dest: str) -> Any:
-        """Return an option's value by SGLang's name, typed or extra; the newest SGLang's default when it is not set.
+        """Return an option's value by SGLang's name, typed or extra; the default of the newest SGLang release if it is not set.
 
         Args:
             dest: SGLang's name of the option, for example tp_size.
@@ -232,7 +232,7 @@ class OptionFields(OptionsModel):
         return {name: value for _, name, value in self.settings()}
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy with other values, which pydantic does not check, and nothing worked out from the old ones.
+        """Return a copy with other values, which pydantic does not validate, and without cached results of the old ones.
 
         Args:
             update: Values to replace, by field.

@@ -8,7 +8,7 @@ from typing import Any
 
 from cdk_sglang.checks import did_you_mean
 
-# argparse actions that take no value; the deprecated ones still switch what they name.
+# argparse actions that take no value; the deprecated ones still work.
 _SWITCH_KINDS = frozenset({"StoreTrueAction", "DeprecatedStoreTrueAction", "BooleanOptionalAction"})
 _LIST_NARGS = frozenset({"+", "*"})
 _JSON_TYPES = frozenset({"loads", "json_list_type"})
@@ -26,8 +26,8 @@ class FlagSpec:
         kind: The argparse action's class name.
         value_type: The name of the function argparse converts with; `None` for a switch.
         nargs: "+", "*" or "?" for several or optional values, else `None`.
-        default: What SGLang takes when the option is absent.
-        choices: The values it takes; empty when open.
+        default: SGLang's default.
+        choices: Allowed values; empty if any value is allowed.
     """
 
     flags: tuple[str, ...]
@@ -54,7 +54,7 @@ class FlagSpec:
         return self.nargs in _LIST_NARGS
 
     def problem_with(self, value: ExtraScalar | list[Any]) -> str | None:
-        """Say why SGLang would not take a value, or `None`.
+        """Return why SGLang would not accept a value; `None` if it would.
 
         Args:
             value: What the user wrote; a list only where several values may follow.

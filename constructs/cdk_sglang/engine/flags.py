@@ -1,6 +1,6 @@
-"""SGLang's options by name, over all releases whose parser is known: the newest release's own where it has the option.
+"""SGLang's options by name over all known releases; an option is that of the newest release that has it.
 
-Which release has which option, and which values it takes, is in `releases`.
+`releases` has the options and allowed values of each release.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def flag_of(dest: str) -> FlagSpec:
 
 
 def value_problem(dest: str, value: ExtraScalar | list[Any]) -> str | None:
-    """Say why no known release would take a value of an option, or return `None` where one does.
+    """Return why no known release accepts a value of an option; `None` if one does.
 
     Args:
         dest: The option.

@@ -1,4 +1,4 @@
-"""What an image cannot do of what the options ask: the entry script's rules and the release of SGLang inside."""
+"""Checks whether an image supports the options: the rules of its entry script, and its SGLang release."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _OURS: Final = "use the image that cdk-sglang builds (image.build)"
 # The AWS entry script looks for these in its arguments joined by spaces to decide whether to add its own (August 2026).
 _PRESENCE_TEST = re.compile(r"\s--(port|host|model-path)\s")
 
-# What releases without the option do anyway (0.5.19 brought the other mode, arg_groups/fields/memory.py).
+# Behaviour of releases without the option (0.5.19 added the other mode, arg_groups/fields/memory.py).
 _DONE_ANYWAY: Final = {"hicache_host_memory_mode": "cache"}
 
 _NEAR: Final = 0.8
-"""Likeness from which a spelling is worth proposing, as difflib measures it."""
+"""Minimum similarity, as difflib measures it, of a spelling to propose."""
 
 
 def problems(options: OptionFields, *, image_kind: ImageKind, path: str, version: str) -> list[Problem]:
-    """List what an image's entry script or its SGLang cannot do.
+    """List options that an image's entry script or its SGLang release does not support.
 
     Args:
         options: The options.
         image_kind: Whose entry script the image has; this project's hands over every valid option.
-        path: Where the options stand.
+        path: Path of the options.
         version: SGLang's release in the image.
     """
     release = release_of(version)
@@ -53,7 +53,7 @@ def problems(options: OptionFields, *, image_kind: ImageKind, path: str, version
 
 @dataclass(frozen=True, kw_only=True)
 class _Lack:
-    """What a release lacks, what to do about it there, and which releases have it."""
+    """What a release lacks, the alternative in that release, and the releases that have it."""
 
     what: str
     instead: str
@@ -82,7 +82,7 @@ def _choice(spec: FlagSpec, value: Any) -> _Lack | None:
     for item in value if isinstance(value, list | tuple) else [value]:
         options = {known: release_of(known).option(spec.dest) for known in KNOWN_RELEASES}
         having = [known for known, option in options.items() if option is not None and item in option.choices]
-        # What no release takes is refused whatever the image.
+        # A value that no release accepts is refused whatever the image.
         if item not in spec.choices and having:
             instead = f"choose from {', '.join(map(str, spec.choices))}"
             return _Lack(what=f"does not take {item}", instead=instead, releases=having)
@@ -90,7 +90,7 @@ def _choice(spec: FlagSpec, value: Any) -> _Lack | None:
 
 
 def _image_with(releases: list[str], image_kind: ImageKind) -> str:
-    """Say which images to use for what some releases have, which follow on each other (a test holds that)."""
+    """Return advice on images with one of these releases, which are consecutive (a test checks this)."""
     first, last = releases[0], releases[-1]
     span = first if first == last else f"{first} or newer" if last == SGLANG_VERSION else f"{first} to {last}"
     ours = (
@@ -102,7 +102,7 @@ def _image_with(releases: list[str], image_kind: ImageKind) -> str:
 
 
 def _entry(spec: FlagSpec, value: Any) -> str | None:
-    """Say what the AWS container's entry script cannot hand over."""
+    """Return why the AWS container's entry script cannot pass a value on; None if it can."""
     if spec.is_switch:
         return None
     if spec.takes_list and isinstance(value, list | tuple) and len(value) > 1:

@@ -12,10 +12,10 @@ MAX_VALUE_LENGTH: Final = 1024
 KEY_PATTERN: Final = r"[a-zA-Z_][a-zA-Z0-9_]*"
 
 MAX_TOTAL_LENGTH: Final = 32 * 1024
-"""All keys and values of a container together (documentation of ContainerDefinition$Environment, same model)."""
+"""Characters of all keys and values of a container together (documentation of ContainerDefinition$Environment, same model)."""
 
 MAX_ENTRIES_IN_COMPONENT: Final = 16
-"""Entries when the container is described inside the inference component.
+"""Maximum number of entries if the container is described inside the inference component.
 
 The shape says 100, the documentation of InferenceComponentContainerSpecification$Environment (same model) says "We support
 up to 16 entries in the map". A component that names a model (`ModelName`) is not bound by it.

@@ -1,4 +1,4 @@
-"""The base of SGLang's option groups: which option of SGLang each field is."""
+"""Base of SGLang's option groups, which maps fields to SGLang's options."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class OptionsModel(Spec):
     """SGLang's switch that turns this group on."""
 
     _dests: ClassVar[dict[str, str]] = {}
-    """Fields whose name in SGLang differs; an empty name: the field is no option of SGLang by itself."""
+    """SGLang's names of fields that are named differently here; an empty name if the field is not an SGLang option by itself."""
 
     @classmethod
     def dest_of(cls, field: str) -> str:
@@ -40,7 +40,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 @cache
 def typed_dests(model: type[OptionsModel], *, path: str = "") -> Mapping[str, str]:
-    """Return SGLang's name to field path of every option a model and its groups cover, switches included."""
+    """Return the field path of every option in a model and its groups, including switches, by SGLang's name."""
     found: dict[str, str] = {}
     for name, field in model.model_fields.items():
         where = f"{path}{name}"
@@ -62,7 +62,7 @@ Setting: TypeAlias = tuple[str, str, Any]
 
 
 def settings_of(model: OptionsModel, *, path: str = "") -> Iterator[Setting]:
-    """Yield every typed option that is set, groups' switches included."""
+    """Yield every typed option that is set, including the switches of groups."""
     for name in type(model).model_fields:
         value = getattr(model, name)
         if value is None:

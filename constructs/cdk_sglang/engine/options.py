@@ -29,12 +29,12 @@ class SglangOptions(OptionFields):
     def environment(
         self, *, image_kind: Literal["dlc", "cdk-sglang"] = "cdk-sglang", sglang_version: str | None = None
     ) -> dict[str, str]:
-        """Render the variables the container turns into SGLang's arguments; see `rendering` for the rules.
+        """Render the variables that the container converts to SGLang's arguments; see `rendering` for the rules.
 
-        Spellings and defaults are those of the image's SGLang; an option that it does not have is left out (`problems_for`).
+        Spellings and defaults are those of the image's SGLang release; options that it does not have are left out (`problems_for`).
 
         Args:
-            image_kind: Whose entry script reads them; decides the release where `sglang_version` is absent.
+            image_kind: Kind of the image whose entry script reads them; determines the release if `sglang_version` is absent.
             sglang_version: SGLang's release in the image, such as "0.5.20". Absent: 0.5.17 for `dlc`, else 0.5.23.
         """
         return rendering.render(self, release=release_of(_version(image_kind, sglang_version)))
@@ -48,20 +48,20 @@ class SglangOptions(OptionFields):
         has_experts: bool | None = None,
         sglang_version: str | None = None,
     ) -> list[Problem]:
-        """List every combination that SGLang rejects, or accepts and serves wrongly; empty when there is none.
+        """List every combination that SGLang rejects, or accepts and serves incorrectly; empty if there is none.
 
-        What the image's SGLang does not have at all is listed by `problems_for`.
+        `problems_for` lists options that the image's SGLang release does not have.
 
         Args:
-            path: Where these options stand, such as `endpoints.chat.components.llama.server`.
-            model_max_context: The model's longest context in tokens; not checked when `None`.
-            gpu_capability: The GPU's compute capability, such as "8.9"; not checked when `None`.
-            has_experts: Whether the model is a mixture of experts; `None` when nobody knows.
-            sglang_version: SGLang's release in the image, such as "0.5.20"; the rules of 0.5.23 when `None`.
+            path: Path of these options, such as `endpoints.chat.components.llama.server`.
+            model_max_context: The model's longest context in tokens; not checked if `None`.
+            gpu_capability: The GPU's compute capability, such as "8.9"; not checked if `None`.
+            has_experts: Whether the model is a mixture of experts; `None` if unknown.
+            sglang_version: SGLang's release in the image, such as "0.5.20"; the rules of 0.5.23 if `None`.
         """
         release = release_of(sglang_version)
         wrong = extra.problems(self.extra, path=path, typed=typed_dests(type(self)), release=release)
-        # What SGLang would not even parse takes no part in the combinations.
+        # Values that SGLang would not parse are not checked in combinations.
         sound = self
         if wrong:
             sound = self.model_copy(update={"extra": {k: v for k, v in self.extra.items() if k not in wrong}})
@@ -80,13 +80,13 @@ class SglangOptions(OptionFields):
     def problems_for(
         self, image_kind: Literal["dlc", "cdk-sglang"], path: str = "server", *, sglang_version: str | None = None
     ) -> list[Problem]:
-        """List what an image's entry script or SGLang release cannot do of what is asked; empty when nothing.
+        """List options that an image's entry script or SGLang release does not support; empty if there are none.
 
         Args:
             image_kind: `dlc` for the AWS Deep Learning Container, `cdk-sglang` for this project's image.
-            path: Where these options stand.
+            path: Path of these options.
             sglang_version: SGLang's release in the image, such as "0.5.20". Absent: 0.5.17 for `dlc`, else 0.5.23. A release
-                before 0.5.17 is held against 0.5.17, a later or unknown one against 0.5.23.
+                before 0.5.17 is checked as 0.5.17, a later or unknown one as 0.5.23.
         """
         return images.problems(self, image_kind=image_kind, path=path, version=_version(image_kind, sglang_version))
 

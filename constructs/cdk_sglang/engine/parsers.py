@@ -1,4 +1,4 @@
-"""Which reasoning and tool-call parsers fit a model family."""
+"""Reasoning and tool-call parsers by model family."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class SuggestedParsers:
     Args:
         reasoning_parser: For `SglangOptions.reasoning_parser`.
         tool_call_parser: For `SglangOptions.tool_call_parser`.
-        source: Where the pairing comes from.
+        source: Source of the suggestion.
     """
 
     reasoning_parser: ReasoningParser | None
@@ -63,7 +63,7 @@ _FAMILIES: Final[tuple[tuple[str, str | None, str | None, str], ...]] = (
 
 
 _RETIRED: Final = {"qwen25": "qwen", "glm45": "glm"}
-"""Tool-call parsers by a former name; as a reasoning parser `glm45` is the current one."""
+"""Tool-call parsers by their former names; as a reasoning parser, `glm45` is current."""
 
 _VENDORS: Final = (
     *(
@@ -81,20 +81,20 @@ _VENDORS: Final = (
         "mi[sx]tral",
     ),
 )
-"""What tells the families of one maker apart from others, in the patterns above."""
+"""Parts of the patterns above that identify the families of one maker."""
 
 
 def foreign_parsers(
     model: str, *, reasoning_parser: str | None, tool_call_parser: str | None
 ) -> list[tuple[str, str, str | None]]:
-    """Return the parsers that read the output of another maker's models: option, its value, and the one that fits.
+    """Return configured parsers that belong to another maker's models: the option, its value, and the suitable parser.
 
-    A parser that no family here is known by, and a model of no known family, are left alone.
+    Parsers that belong to no known family, and models of unknown families, are not checked.
 
     Args:
         model: `model_type` of the model's config.json, or its repository name.
-        reasoning_parser: SGLang's `--reasoning-parser`; None for none.
-        tool_call_parser: SGLang's `--tool-call-parser`; None for none.
+        reasoning_parser: SGLang's `--reasoning-parser`; None if not set.
+        tool_call_parser: SGLang's `--tool-call-parser`; None if not set.
     """
     row = _row(model)
     if row is None:
@@ -126,10 +126,10 @@ def _vendor(pattern: str) -> str:
 
 
 def suggested_parsers(model_family: str) -> SuggestedParsers | None:
-    """Return the parsers that fit a model family, or `None` when the family is not known here.
+    """Return the parsers for a model family; `None` if the family is unknown.
 
-    A suggestion, not a rule: fine-tunes may use another format, and `auto` lets SGLang look at the chat template at
-    start-up. A repository name says more than a model type: DeepSeek V3 and R1 share one, Qwen3 and Qwen3-Coder too.
+    This is a suggestion: fine-tuned models may use another format, and `auto` lets SGLang inspect the chat template at
+    start-up. A repository name is more specific than a model type: DeepSeek V3 and R1 share one, Qwen3 and Qwen3-Coder too.
 
     Args:
         model_family: `model_type` of the model's config.json, or its repository name.

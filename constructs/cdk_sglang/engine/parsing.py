@@ -1,4 +1,4 @@
-"""From SM_SGLANG_* variables back to options: the inverse of `rendering`, under the same rules of the container's entry script."""
+"""Converts SM_SGLANG_* variables to options: the inverse of `rendering`, under the same rules of the container's entry script."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _WHOLE: Final = frozenset({"int", "human_readable_int"})
 _GROUPS_SWITCH: Final = "enable_dp_attention"
 _NO_VALUE: Final = "a switch takes no value"
 _ROUNDS: Final = 8
-"""Attempts in which values that the types refuse are set aside; each attempt names all that it finds."""
+"""Maximum number of attempts that set aside invalid values; each attempt reports all that it finds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParsedOptions:
-    """Options that a container's environment stands for.
+    """Options read from a container's environment.
 
     Attributes:
-        options: What could be read.
-        server: The same as an environment file says it, without what is left to SGLang.
-        left: Why a variable is in none of them, by its name.
+        options: Options that could be read.
+        server: The same in the form of an environment file, without SGLang's defaults.
+        left: Reasons for variables that could not be converted, by variable.
     """
 
     options: SglangOptions
@@ -49,13 +49,13 @@ class _Found:
 
 
 def parse(variables: Mapping[str, str], *, sglang_version: str | None = None) -> ParsedOptions:
-    """Return the options that a container's environment stands for; variables of other names are passed over.
+    """Return the options in a container's environment; variables with other names are ignored.
 
-    Rendered for the same release, they are the same variables again, but for those in `left`.
+    Rendering them for the same release gives the same variables again, except those in `left`.
 
     Args:
         variables: The container's environment.
-        sglang_version: SGLang's release in the image, such as "0.5.20"; the newest known when `None`.
+        sglang_version: SGLang's release in the image, such as "0.5.20"; the newest known one if `None`.
     """
     release, left = release_of(sglang_version), dict[str, str]()
     found: dict[str, _Found] = {}
@@ -76,7 +76,7 @@ def parse(variables: Mapping[str, str], *, sglang_version: str | None = None) ->
 
 
 def _read(variable: str, text: str, *, release: Release) -> _Found | str:
-    """Return the option of a variable and its value, or why there is none."""
+    """Return the option and value of a variable, or the reason why there is none."""
     name = variable.removeprefix(PREFIX).lower()
     spec = release.spelled(name) or find_flag(name)
     bare = not text.strip() or text.strip().lower() == "true"
@@ -96,7 +96,7 @@ def _read(variable: str, text: str, *, release: Release) -> _Found | str:
 
 
 def _switched_off(variable: str, name: str, *, bare: bool, release: Release) -> _Found | str:
-    """Return the option that a `--no-` spelling switches off, or why there is none."""
+    """Return the option that a `--no-` spelling switches off, or the reason why there is none."""
     switch = name.removeprefix("no_")
     spec = release.spelled(switch) or find_flag(switch)
     if switch == name or spec is None or not spec.can_be_negated:
@@ -118,7 +118,7 @@ def _one(text: str, spec: FlagSpec) -> Any:
 
 
 def _join_attention_groups(found: dict[str, _Found], *, release: Release) -> None:
-    """Before 0.5.22, `--dp-size N --enable-dp-attention` is what `attn_dp_size` says."""
+    """Convert `--dp-size N --enable-dp-attention` of releases before 0.5.22 to `attn_dp_size`."""
     if not spells_attention_groups_by_switch(release) or found.pop(_GROUPS_SWITCH, None) is None:
         return
     groups = found.pop("dp_size", None)
@@ -132,7 +132,7 @@ def _join_attention_groups(found: dict[str, _Found], *, release: Release) -> Non
 def _placed(
     found: Mapping[str, _Found], *, release: Release, left: dict[str, str]
 ) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """Return the options as a file says them, and the variables behind each path."""
+    """Return the options in the form of a file, and the variables by path."""
     paths = typed_dests(SglangOptions)
     server: dict[str, Any] = {}
     of_path: dict[str, list[str]] = {}
@@ -163,7 +163,7 @@ def _group_of(name: str) -> type[OptionsModel] | None:
 
 
 def _typed(group: str | None, name: str, value: Any) -> Any:
-    """Return a value as its field takes it: a list where one is asked for, a mapping of JSON text."""
+    """Return a value in the type of its field: a list if required, a mapping for JSON text."""
     model: type[BaseModel] | None = SglangOptions if group is None else _group_of(group)
     assert model is not None
     kinds = str(model.model_fields[name].annotation)
@@ -186,7 +186,7 @@ def _complete(
     release: Release,
     left: dict[str, str],
 ) -> None:
-    """Give a group what it needs and SGLang's default left out, or take it out where its switch is off."""
+    """Add required values of a group that were omitted as SGLang's defaults, or remove the group if its switch is off."""
     model = _group_of(name)
     assert model is not None
     switch, values = model.switch(), server[name]
@@ -205,7 +205,7 @@ def _complete(
 
 
 def _say_own_defaults(server: dict[str, Any], found: Mapping[str, _Found], *, release: Release) -> None:
-    """Write out what is left to SGLang where our own default is another, such as metrics that are off."""
+    """Write out values left to SGLang whose default in this library differs, such as disabled metrics."""
     for name, info in SglangOptions.model_fields.items():
         dest = SglangOptions.dest_of(name)
         spec = release.option(dest) if dest else None
@@ -219,7 +219,7 @@ def _say_own_defaults(server: dict[str, Any], found: Mapping[str, _Found], *, re
 
 
 def _validated(server: dict[str, Any], of_path: Mapping[str, list[str]], *, left: dict[str, str]) -> SglangOptions:
-    """Return the options, with what the types refuse set aside."""
+    """Return the options without values that the types refuse."""
     for _ in range(_ROUNDS):
         try:
             return SglangOptions(**server)

@@ -1,6 +1,6 @@
-"""The releases of SGLang whose argument parsers are known, and what each of them has.
+"""The SGLang releases whose argument parsers are known, with the options of each.
 
-The newest parser is in `data/` whole, each other one as what it differs by; `python -m tools.flags` reads both from PyPI's wheels.
+`data/` has the newest parser in full, and the differences of each other one; `python -m tools.flags` reads both from PyPI's wheels.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ KNOWN_RELEASES: Final = ("0.5.17", "0.5.18", "0.5.19", "0.5.20", "0.5.21", "0.5.
 """Releases whose parser was read from PyPI's wheel (2026-11-30), oldest first."""
 
 SGLANG_VERSION: Final = KNOWN_RELEASES[-1]
-"""The release whose parser and checks the options are held against where no image says otherwise."""
+"""The release whose parser and checks apply if the image states no release."""
 
 DLC_SGLANG_VERSION: Final = "0.5.17"
 """The release in the AWS Deep Learning Container that is the default (docs/src/data/sglang, read 2026-08-21)."""
 
 _GONE: Final = "DeprecatedAction"
-"""The argparse action of options that do nothing any more but print that they are retired."""
+"""The argparse action of options that have no effect except a message that they are retired."""
 _CONSTANT: Final = "DeprecatedStoreConstAction"
 """The argparse action of retired switches that store a constant under another option."""
 
@@ -37,7 +37,7 @@ class Release:
 
     Args:
         version: Such as "0.5.20".
-        options: What its parser takes, in its order.
+        options: Options of its parser, in its order.
     """
 
     version: str
@@ -64,7 +64,7 @@ class Release:
         return tuple(self._by_name)
 
     def option(self, dest: str) -> FlagSpec | None:
-        """Return the option that SGLang stores under a name; `None` where this release has none.
+        """Return the option that SGLang stores under a name; `None` if this release has none.
 
         Args:
             dest: SGLang's name, such as tp_size.
@@ -72,7 +72,7 @@ class Release:
         return self._by_dest.get(dest)
 
     def spelled(self, name: str) -> FlagSpec | None:
-        """Return the option that has a spelling; `None` where this release has none.
+        """Return the option with a spelling; `None` if this release has none.
 
         Args:
             name: Without dashes in front, with underscores, such as tensor_parallel_size.
@@ -128,7 +128,7 @@ def _spec_of(row: Mapping[str, Any]) -> FlagSpec:
 
 
 def rows_of(version: str) -> list[Mapping[str, Any]]:
-    """Return a known release's options as the data have them: those of the newest release with the differences applied.
+    """Return a known release's options as rows of the data files: those of the newest release with the differences applied.
 
     Args:
         version: One of `KNOWN_RELEASES`.

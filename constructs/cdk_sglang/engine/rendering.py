@@ -1,14 +1,14 @@
-"""From options to SM_SGLANG_* variables, under the rules of the container's entry script.
+"""Converts options to SM_SGLANG_* variables, under the rules of the container's entry script.
 
 The AWS Deep Learning Container (aws/deep-learning-containers, scripts/docker/sglang/sagemaker_entrypoint.sh, read in
 August 2026) turns each variable into one flag: prefix off, lower case, "_" to "-", "--" in front; `true` in any case gives
 the bare flag, `false` drops it, an empty value gives the bare flag, anything else is one value. It reads `env` line by
 line and never splits a value.
 
-Ours: an option has the spelling of the image's release; a value is one line; what equals that release's own default is left
-out; a mapping is compact JSON with sorted keys; several values of one flag are joined by one space. This project's entry script splits those (flags whose parser takes several
-values, nargs "+" or "*"); the AWS one does not, so there only a single value works (`SglangOptions.problems_for`).
-A switch that is off by choice is rendered as its `--no-` spelling where SGLang has one.
+Rules of this project: an option has the spelling of the image's release; a value is one line; values that equal that release's own default
+are left out; a mapping is compact JSON with sorted keys; several values of one flag are joined by one space. This project's entry script
+splits those (flags whose parser takes several values, nargs "+" or "*"); the AWS one does not, so only a single value works there
+(`SglangOptions.problems_for`). A switch that is explicitly off is rendered in its `--no-` spelling if SGLang has one.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ PREFIX: Final = "SM_SGLANG_"
 """Variables with this prefix become SGLang's arguments."""
 
 ImageKind = Literal["dlc", "cdk-sglang"]
-"""Which entry script reads the variables: the AWS Deep Learning Container's or this project's."""
+"""Kind of image, whose entry script reads the variables: the AWS Deep Learning Container's or this project's."""
 
-_NUMBER = re.compile(r"-?\d+(\.\d+)?")  # what argparse takes as a value although it starts with "-"
-_EXACT = 2**53  # beyond it a float is no whole number any more
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")  # accepted by argparse as a value although it starts with "-"
+_EXACT = 2**53  # beyond this a float does not represent every whole number
 
 
 def variable_of(spec: FlagSpec, *, negated: bool = False) -> str:
@@ -43,7 +43,7 @@ def variable_of(spec: FlagSpec, *, negated: bool = False) -> str:
 def render(options: OptionFields, *, release: Release) -> dict[str, str]:
     """Return the variables of every option that differs from a release's default, in a stable order.
 
-    An option that the release does not have is left out; `images.problems` says so.
+    An option that the release does not have is left out; `images.problems` reports it.
 
     Args:
         options: The options.
@@ -70,7 +70,7 @@ def render(options: OptionFields, *, release: Release) -> dict[str, str]:
 def spells_attention_groups_by_switch(release: Release) -> bool:
     """Return whether a release has `--dp-size N --enable-dp-attention` in place of `--attn-dp-size N`.
 
-    0.5.22 brought the latter and retired the former (arg_groups/parallel_hook.py).
+    0.5.22 introduced the latter and retired the former (arg_groups/parallel_hook.py).
     """
     return release.option("attn_dp_size") is None
 
@@ -87,7 +87,7 @@ def text_of(value: Any, *, spec: FlagSpec) -> str:
 
 
 def problems(options: OptionFields, *, path: str) -> list[Problem]:
-    """List values that would not survive the way through a variable into SGLang's parser."""
+    """List values that cannot be passed through a variable to SGLang's parser unchanged."""
     found = []
     for where, dest, value in options.settings():
         spec = flag_of(dest)

@@ -1,4 +1,4 @@
-"""What a rule is: a named check of options with its source."""
+"""Rules: named checks of options, each with its source."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Context:
     """What is known of the model and the GPU.
 
     Args:
-        model_max_context: The model's longest context in tokens; rules that need it are silent when `None`.
-        gpu_capability: Compute capability of the GPU, such as "8.9"; rules that need it are silent when `None`.
-        has_experts: Whether the model is a mixture of experts; `None` when nobody knows.
-        sglang_version: The known release of SGLang whose rules hold.
+        model_max_context: The model's longest context in tokens; rules that need it are skipped if `None`.
+        gpu_capability: Compute capability of the GPU, such as "8.9"; rules that need it are skipped if `None`.
+        has_experts: Whether the model is a mixture of experts; `None` if unknown.
+        sglang_version: The known SGLang release whose rules apply.
     """
 
     model_max_context: int | None = None
@@ -44,13 +44,13 @@ Check = Callable[[OptionFields, Context], Iterator[Problem]]
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """A check and where it comes from.
+    """A check and its source.
 
     Args:
         name: Kebab-case name.
         source: Release and file, or issue, the rule comes from.
         check: Yields problems.
-        since: The first release that has what it is about; before it `images.problems` says that the option is not there.
+        since: The first release with the checked feature; for earlier ones, `images.problems` reports the missing option.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Rule:
 
 
 class RuleBook:
-    """Rules in the order they are written."""
+    """Rules in the order of their definition."""
 
     def __init__(self) -> None:
         self.rules: list[Rule] = []

@@ -1,7 +1,7 @@
-"""Combinations of options that SGLang rejects at start-up, or accepts without a word and then serves wrongly.
+"""Combinations of options that SGLang rejects at start-up, or accepts silently and then serves incorrectly.
 
-Sources name files of SGLang 0.5.23 below `sglang/srt/` unless they say otherwise. Every rule was looked for in 0.5.17 to 0.5.22 too (read
-2026-11-30; before 0.5.19 most stand in `server_args.py`); where a release differs, the rule says so.
+Sources name files of SGLang 0.5.23 below `sglang/srt/` unless stated otherwise. Every rule was also checked in 0.5.17 to 0.5.22 (read
+2026-11-30; before 0.5.19 most are in `server_args.py`); if a release differs, the rule states it.
 """
 
 from __future__ import annotations

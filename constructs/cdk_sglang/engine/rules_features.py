@@ -19,7 +19,7 @@ _HOST_MODES_SINCE: Final = "0.5.19"
 # arg_groups/lora_hook.py, check_lora_speculative_compatibility; NEXTN has become EAGLE by then.
 _LORA_ALGORITHMS: Final = ("NGRAM", "EAGLE", "NEXTN", "EAGLE3", "DFLASH", "DSPARK")
 _LORA_ALGORITHMS_SINCE: Final = "0.5.19"
-"""Before it NGRAM alone (0.5.17 and 0.5.18, server_args.py, check_lora_server_args: ValueError)."""
+"""Earlier releases accept only NGRAM (0.5.17 and 0.5.18, server_args.py, check_lora_server_args: ValueError)."""
 
 
 @BOOK.rule("lora-rank-and-modules", source=_LORA)

@@ -1,6 +1,6 @@
 """Rules of options against the GPU's compute capability. Sources: SGLang 0.5.23 below `sglang/srt/`.
 
-SGLang cannot be asked for these without the GPU, and reports some of them only when a kernel runs.
+SGLang checks these only on the GPU itself, and reports some of them only when a kernel runs.
 """
 
 from __future__ import annotations

@@ -17,11 +17,11 @@ _EAGLES: Final = ("EAGLE", "EAGLE3", "NEXTN")
 _EAGLE_FAMILY: Final = (*_EAGLES, "STANDALONE")  # share _handle_eagle_family
 _NEED_DRAFT: Final = ("EAGLE", "EAGLE3", "STANDALONE", "DFLASH")  # DSPARK's may be bundled with the model
 _GROUPED_DFLASH_SINCE: Final = "0.5.23"
-"""Before it DFLASH refuses attention groups on NVIDIA's GPUs (_handle_dflash, ValueError)."""
+"""Earlier releases refuse DFLASH with attention groups on NVIDIA's GPUs (_handle_dflash, ValueError)."""
 _MIXED_CHUNK_SINCE: Final = "0.5.19"
-"""Before it every algorithm switches mixed chunks off (0.5.17 and 0.5.18, speculative_hook.py)."""
+"""In earlier releases every algorithm switches mixed chunks off (0.5.17 and 0.5.18, speculative_hook.py)."""
 _PAGED_TREES: Final = ("flashinfer", "fa3", "triton")
-# Backends that page in 64 tokens when nothing is said (arg_groups/overrides.py, _mla_backend_page_constraints).
+# Backends with a default page size of 64 tokens (arg_groups/overrides.py, _mla_backend_page_constraints).
 _PAGE_OF: Final = dict.fromkeys(("flashmla", "trtllm_mla", "cutedsl_mla", "trtllm_mha", "hpc_ops"), 64)
 
 

@@ -30,7 +30,7 @@ def bucket_bounds() -> Mapping[str, tuple[float, ...]]:
 
 
 def bucket_at_most(key: str, bound: float) -> Bucket:
-    """Return the largest bucket whose bound is not above a bound, so that a share of answers above the bound errs to the strict side.
+    """Return the largest bucket whose bound is not above the requested one, so that a share of slow answers errs on the strict side.
 
     Args:
         key: Key of the histogram, such as time_to_first_token.

@@ -1,4 +1,4 @@
-"""CloudWatch's metric math over the classic metrics of `cloudwatch`: every metric with exactly the dimensions it is published with."""
+"""CloudWatch metric math over the classic metrics of `cloudwatch`, each with exactly the dimensions that it is published with."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ORDER: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class ClassicMetric:
-    """A classic metric at one place.
+    """A classic metric with the dimensions of one place.
 
     Attributes:
         metric: The metric.
@@ -67,7 +67,7 @@ class Classic:
 
 
 def place_dimensions(place: Place) -> Mapping[str, str] | None:
-    """Return the dimensions of a component, else of an endpoint's variant, else None: no classic metric is that of a whole fleet."""
+    """Return the dimensions of a component, else of an endpoint's variant, else None, since no classic metric covers a whole fleet."""
     if place.component is not None:
         return {"InferenceComponentName": place.component}
     if place.endpoint is not None:
@@ -140,7 +140,7 @@ def search(
     statistic: str | None = None,
     period_seconds: int = 300,
 ) -> str:
-    """Return a SEARCH expression: the metric of every resource with these dimensions, those made after the deployment included.
+    """Return a SEARCH expression: the metric of every resource with these dimensions, including those created after the deployment.
 
     Args:
         name: Name under which AWS publishes the metric.

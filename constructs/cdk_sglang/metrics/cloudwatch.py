@@ -20,9 +20,9 @@ STATISTIC: Final = re.compile(
 )
 """https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html (read 2026-11)."""
 _OTHER_SPELLINGS: Final = re.compile(r"average|avg|minimum|min|maximum|max|samplecount|n|sum|iqm", re.IGNORECASE)
-"""What CDK takes for the same."""
+"""CDK's names of the same statistics."""
 _ALIKE: Final = 0.85
-"""Likeness, 0 to 1, from which a name is taken for a misspelt one: `Invocations5xx` is none, `Invocation5xxErrors` is."""
+"""Minimum similarity, 0 to 1, at which a name counts as misspelt: `Invocations5xx` does not, `Invocation5xxErrors` does."""
 
 INVOCATIONS: Final = "AWS/SageMaker"
 ENDPOINTS: Final = "/aws/sagemaker/Endpoints"
@@ -67,7 +67,7 @@ def own_namespace(environment: str) -> str:
 
 
 def published_metric(namespace: str, name: str) -> CloudWatchMetric | None:
-    """Return a metric by the namespace that it has once deployed; None if nobody publishes it.
+    """Return a metric by its namespace when deployed; None if it is not published.
 
     Args:
         namespace: CloudWatch namespace; that of an environment's own figures has the environment's name.
@@ -79,7 +79,7 @@ def published_metric(namespace: str, name: str) -> CloudWatchMetric | None:
 
 
 def statistic_problems(path: str, statistic: str) -> list[Problem]:
-    """Say what is wrong with a statistic.
+    """Return the problems of a statistic.
 
     Args:
         path: Path of the option.
@@ -93,11 +93,11 @@ def statistic_problems(path: str, statistic: str) -> list[Problem]:
 
 
 def metric_problems(path: str, namespace: str, name: str, dimensions: frozenset[str]) -> Iterator[Problem]:
-    """Say why nobody publishes a metric of SageMaker's; names unlike every known one are believed, as AWS adds metrics.
+    """Return why a SageMaker metric is not published; names unlike every known one are accepted, since AWS adds metrics.
 
     Args:
         path: Path of the option.
-        namespace: CloudWatch namespace; nothing is known of those that are not SageMaker's.
+        namespace: CloudWatch namespace; only SageMaker's namespaces are checked.
         name: Name of the metric.
         dimensions: Names of its dimensions.
     """

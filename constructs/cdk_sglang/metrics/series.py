@@ -43,7 +43,7 @@ class Series:
         kind: Counter, gauge or histogram.
         unit: Unit of its values.
         names: Every spelling seen, the engine's own first; of a histogram the name without `_bucket`.
-        labels: Labels beside those of SageMaker.
+        labels: Labels in addition to SageMaker's.
         meaning: What the metric says, as a phrase.
         source: Where the name was read.
     """

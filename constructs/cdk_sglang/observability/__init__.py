@@ -1,1 +1,1 @@
-"""What an endpoint does, what it costs, and whether it keeps its promise: dashboards, alarms, showback."""
+"""Observability of endpoints: dashboards, alarms on objectives, and showback of cost."""

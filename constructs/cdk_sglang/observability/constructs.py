@@ -1,4 +1,4 @@
-"""What is observed of an endpoint that is a construct, for authors of another app."""
+"""Creates an `ObservedEndpoint` from a construct, for authors of other apps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def observed_construct(endpoint: InferenceEndpoint) -> ObservedEndpoint:
-    """Return what is observed of an endpoint with the components that it has now; without a plan.
+    """Return an `ObservedEndpoint` of an endpoint with its current components, without a plan.
 
     Args:
         endpoint: The endpoint.

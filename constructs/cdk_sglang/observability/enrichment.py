@@ -1,6 +1,6 @@
-"""OTel enrichment of an account and Region: by it CloudWatch answers PromQL over SGLang's and the GPUs' own metrics.
+"""OTel enrichment of an account and Region, with which CloudWatch answers PromQL over the metrics of SGLang and the GPUs.
 
-Both resources exist once for an account and Region, and turn something on for everybody in it
+Both resources exist once per account and Region, and affect everybody in it
 (https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-detailed-observability-getting-started.html, read 2026-11).
 """
 
@@ -18,7 +18,7 @@ from cdk_sglang.observability.enrichment_cost import COST
 class OtelEnrichment(Construct):
     """Turns on OTel enrichment for the whole account and Region.
 
-    Deploying it fails where enrichment is on already, since there is only one of each resource. Removing it from the stack, or deleting the stack,
+    Deploying it fails if enrichment is already on, since each resource can exist only once. Removing it from the stack, or deleting the stack,
     keeps enrichment on: turning it off would empty the dashboards and silence the PromQL alarms of everybody in the account. To turn it off, run
     `aws cloudwatch stop-otel-enrichment` and `aws observabilityadmin stop-telemetry-enrichment`.
 
@@ -31,7 +31,7 @@ class OtelEnrichment(Construct):
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
         telemetry = observabilityadmin.CfnTelemetryEnrichment(self, "Telemetry", scope="ACCOUNT")
-        # No filters: under which namespace AWS counts SGLang's and the GPUs' metrics is documented nowhere, so a filter might leave them out.
+        # No filters: it is not documented under which namespace AWS counts SGLang's and the GPUs' metrics, so a filter might exclude them.
         metrics = cloudwatch.CfnOTelEnrichment(self, "Metrics")
         metrics.add_resource_dependency(telemetry)
         for resource in (telemetry, metrics):

@@ -1,4 +1,4 @@
-"""The dashboards as Grafana's JSON, for users of Amazon Managed Grafana or of a Grafana of their own.
+"""The dashboards as Grafana JSON, for Amazon Managed Grafana or a self-hosted Grafana.
 
 The same panels with the same places (Grafana's grid has 24 columns as CloudWatch's), but of PromQL alone: classic metrics stay in CloudWatch. Needs
 the extra `grafana`: the library that describes Grafana's format.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _DATA_SOURCE: Final = "${datasource}"
-"""Variable of the dashboard, so that whoever imports it chooses the Prometheus data source."""
+"""Variable of the dashboard with which the importing user chooses the Prometheus data source."""
 _UID_MAX_LENGTH: Final = 40
 _UNITS: Final = {
     "seconds": "s",
@@ -47,7 +47,7 @@ def grafana_dashboards(context: DashboardContext) -> dict[str, str]:
     """Return a fleet's dashboards as JSON by the names of CloudWatch's.
 
     Args:
-        context: The fleet; its enrichment has to be on, since without it there is no PromQL.
+        context: The fleet; its enrichment must be on, since there is no PromQL without it.
 
     Raises:
         ConfigurationError: The extra `grafana` is not installed.

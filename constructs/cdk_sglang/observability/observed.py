@@ -1,4 +1,4 @@
-"""What dashboards, alarms and showback read of an endpoint: its names in AWS, the specification and the plan. No CDK."""
+"""Input of dashboards, alarms and showback for an endpoint: its names in AWS, the specification and the plan. No CDK."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ObservedComponent:
-    """A component that is watched.
+    """A component that is observed.
 
     Attributes:
         component_name: Name in SageMaker, such as prod-chat-llama.
         resolved: The component, with every value resolved.
-        plan: What the plan says of the component; None if nothing is known of its model.
+        plan: Plan of the component; None if its model is unknown.
     """
 
     component_name: str
@@ -40,14 +40,14 @@ class ObservedComponent:
 
 @dataclass(frozen=True, kw_only=True)
 class ObservedEndpoint:
-    """An endpoint that is watched.
+    """An endpoint that is observed.
 
     Attributes:
         name: Short name, such as chat.
         endpoint_name: Name in SageMaker, such as prod-chat.
         resolved: The endpoint, with every value resolved.
         components: Its components.
-        plan: What the plan says of the endpoint; None if nothing is known of any of its models.
+        plan: Plan of the endpoint; None if all its models are unknown.
         variant_name: Name of the endpoint's only production variant.
     """
 
@@ -66,12 +66,12 @@ def observed_endpoint(
     plan: EndpointPlan | None = None,
     component_names: Mapping[str, str] | None = None,
 ) -> ObservedEndpoint:
-    """Return what is watched of an endpoint.
+    """Return an `ObservedEndpoint` from a resolved endpoint.
 
     Args:
         resolved: The endpoint, with every value resolved.
         endpoint_name: Name in SageMaker.
-        plan: What the plan says of the endpoint; nothing by default.
+        plan: Plan of the endpoint; none by default.
         component_names: Names in SageMaker by short name; "<endpoint name>-<short name>" by default.
     """
     plans = {} if plan is None else {component.name: component for component in plan.components}

@@ -1,4 +1,4 @@
-"""What is observed of a whole environment, for commands that read it from AWS. No CDK."""
+"""An observed environment, for commands that read its state from AWS. No CDK."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ObservedFleet:
-    """An environment that is watched.
+    """An environment that is observed.
 
     Attributes:
         environment: Name of the environment.
         region: AWS Region; None for that of the user's AWS settings.
         endpoints: Its endpoints.
         stack_names: Names of the CloudFormation stacks in which the environment's alarms may be.
-        enrichment: Whether the settings count on OTel enrichment, by which CloudWatch answers PromQL.
-        prices: Prices that win over the package's; None for the package's alone.
+        enrichment: Whether the settings rely on OTel enrichment, with which CloudWatch answers PromQL.
+        prices: Prices that take precedence over the package's; None for the package's alone.
     """
 
     environment: str

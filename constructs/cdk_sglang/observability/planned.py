@@ -1,4 +1,4 @@
-"""What is observed of an endpoint that is a construct, beside its plan."""
+"""Creates an `ObservedEndpoint` from a construct, with its plan."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def planned_construct(endpoint: InferenceEndpoint) -> ObservedEndpoint:
-    """Return what is observed of an endpoint with the components that it has now, and the plan of those whose models are known.
+    """Return an `ObservedEndpoint` of an endpoint with its current components, and the plan of those whose models are known.
 
     Args:
         endpoint: The endpoint.

@@ -1,4 +1,4 @@
-"""What the functions are told: one JSON text in their environment, the variable CONFIG. No CDK."""
+"""Configuration of the functions: one JSON text in their environment variable CONFIG. No CDK."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _REQUESTS_PER_IN_FLIGHT: Final = 10
 _FEWEST_REQUESTS: Final = 20
-"""Requests of a step, as those of a workload by default."""
+"""Requests of a step, equal to the default of a workload."""
 
 
 def gate_concurrency(plan: ResolvedComponent) -> tuple[int, ...]:
@@ -39,7 +39,7 @@ def gate_concurrency(plan: ResolvedComponent) -> tuple[int, ...]:
 
 
 def gate_content(plan: ResolvedComponent, *, log_retention_days: int) -> dict[str, Any]:
-    """Return what the functions are told of the measurement.
+    """Return the functions' configuration of the measurement.
 
     Args:
         plan: The component.
@@ -66,7 +66,7 @@ def gate_content(plan: ResolvedComponent, *, log_retention_days: int) -> dict[st
 
 
 def training_content(plan: ResolvedComponent, *, endpoint_name: str) -> dict[str, Any] | None:
-    """Return what the functions are told of the training; None for a draft that is not trained.
+    """Return the functions' configuration of the training; None for a draft that is not trained.
 
     Args:
         plan: The component.
@@ -93,7 +93,7 @@ def training_content(plan: ResolvedComponent, *, endpoint_name: str) -> dict[str
 
 
 def drafting_content(speculative: Speculative) -> dict[str, int | None]:
-    """Return how many tokens are drafted at once, where the specification says it.
+    """Return how many tokens are drafted at once, if specified.
 
     Args:
         speculative: The specification.
@@ -107,7 +107,7 @@ def drafting_content(speculative: Speculative) -> dict[str, int | None]:
 
 
 def known_content(plan: ResolvedComponent, *, enrichment: bool) -> dict[str, Any]:
-    """Return what the functions are told of model, variables and metrics.
+    """Return the functions' configuration of model, variables and metrics.
 
     Args:
         plan: The component.
@@ -138,7 +138,7 @@ def known_content(plan: ResolvedComponent, *, enrichment: bool) -> dict[str, Any
 
 
 def timeout_hours(plan: ResolvedComponent) -> int:
-    """Return the hours after which an execution is given up, though nothing in it should take as long.
+    """Return the time-out of an execution in hours, longer than any run should take.
 
     Args:
         plan: The component.

@@ -1,7 +1,7 @@
-"""The state machine's definition: which step follows which, and to what named end each way leads.
+"""The definition of the state machine: the order of its steps, and the named end of each path.
 
 Each task gets the whole state and adds what it returns under its own key: `inputs`, `job`, `watch`, `draft`, `assembled`, `gate`, `bench`,
-`verdict`, `closed`, `approval`, `promotion`. Every way leads through `clean_up`, whose answer is the output, or the cause, of the execution.
+`verdict`, `closed`, `approval`, `promotion`. Every path leads through `clean_up`, whose result is the output, or the cause, of the execution.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ _LAMBDA_ERRORS: Final = [
     "Lambda.SdkClientException",
     "Lambda.TooManyRequestsException",
 ]
-"""Errors of Lambda itself, which pass
+"""Transient errors of Lambda itself
 (https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception, read 2026-11)."""
 _THROTTLED: Final = "Throttled"
 """Raised by a function when AWS throttles it beyond the SDK's own attempts."""
 _CUT_SHORT: Final = ["Sandbox.Timedout", "Lambda.Unknown"]
-"""A function that ran out of time or memory; every step can be taken again."""
+"""A function that ran out of time or memory; every step can be repeated."""
 
 
 class Definition:
@@ -56,8 +56,8 @@ class Definition:
     Args:
         scope: Parent of the states.
         functions: Functions by step.
-        kind: Where the draft comes from.
-        approval: Whether a person has to agree.
+        kind: Source of the draft.
+        approval: Whether a person has to approve.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Definition:
         return self._named_run(check)
 
     def _named_run(self, following: sfn.IChainable) -> sfn.Choice:
-        """Give the run a name where a schedule or an alarm starts it: its time, and four hexadecimal digits."""
+        """Name a run that a schedule or an alarm starts, by its time and four hexadecimal digits."""
         path = sfn.JsonPath
         time = [path.string_at(f"$.split.time[{index}]") for index in range(6)]
         digits = path.array_get_item(path.string_split(path.uuid(), "-"), 1)
@@ -162,7 +162,7 @@ class Definition:
             .when(sfn.Condition.string_equals(state, "ceiling"), self._to("CeilingReached"))
             .otherwise(self._to("GateFailed"))
         )
-        # Closed before anybody is asked: a week of waiting must not cost two copies.
+        # Closed before approval is requested: a week of waiting must not cost two copies.
         judge.next(close).next(
             self._choice("is_faster")
             .when(sfn.Condition.string_equals("$.verdict.state", "yes"), following)
@@ -211,7 +211,7 @@ class Definition:
         return promote
 
     def _end(self) -> sfn.IChainable:
-        """Return the clean-up, and behind it the named ends."""
+        """Return the clean-up, followed by the named ends."""
         clean_up = self._task("clean_up", catch=False)
         choice = self._choice("end")
         for name in GOOD_ENDS:
@@ -269,7 +269,7 @@ class Definition:
         task.add_retry(errors=_CUT_SHORT, interval=cdk.Duration.seconds(10), max_attempts=1)
 
     def _catch(self, task: tasks.LambdaInvoke) -> None:
-        """Lead an error with the name of an end to that end, and every other to `Failed`."""
+        """Route an error with the name of an end to that end, and every other error to `Failed`."""
         names = [name for name in (*GOOD_ENDS, *BAD_ENDS) if name not in {"Promoted", "Failed"}]
         task.add_catch(self._named_error, errors=names, result_path="$.error")
         task.add_catch(self._to("Failed"), errors=["States.ALL"], result_path="$.error")
@@ -278,7 +278,7 @@ class Definition:
         return self._way(f"to_{end}", end)
 
     def _way(self, construct_id: str, state: str) -> sfn.Pass:
-        """Return the state that says how the run ends, and goes on to the clean-up."""
+        """Return the state that records how the run ends and continues with the clean-up."""
         if construct_id not in self._ways:
             way = self._pass(construct_id, {"state": state}, result_path="$.end")
             way.next(self._last)

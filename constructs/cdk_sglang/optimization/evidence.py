@@ -1,4 +1,4 @@
-"""The evidence of a run as rows of text: the terminal and the page show the same."""
+"""The evidence of a run as rows of text, shared by the terminal and the HTML page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ASSUMED_PRICE: Final = (
     "assumed to be that of hosting: compare the bill, and set speculative.eagle.usd_per_hour if it differs"
 )
-"""What a training's price is where the settings name none (hardware/data/prices.csv has hosting's prices alone)."""
+"""Origin of a training's price if the settings name none (hardware/data/prices.csv has only hosting prices)."""
 _WHOLE_FROM = 100
 _HOUR = 3600
 _DIGITS_OF_A_HASH = 12
@@ -64,7 +64,7 @@ def verdict_line(report: Report) -> str:
 
 
 def evidence_rows(report: Report) -> Iterator[tuple[str, str]]:
-    """Yield what the figures rest on, as names and values."""
+    """Yield the basis of the figures, as names and values."""
     draft, workload = report.draft, report.workload
     yield "component", f"{report.component} of {report.environment}"
     yield "model", _joined(report.base.get("prefix"), _short(report.base.get("hash")))

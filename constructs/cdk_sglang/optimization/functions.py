@@ -1,4 +1,4 @@
-"""The functions of the pipeline: one for each step, one role for each group of steps with the same rights."""
+"""The functions of the pipeline: one for each step, with one role for each group of steps that need the same permissions."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def make_functions(
 
     Args:
         scope: Parent.
-        places: Where everything of the component's pipeline is.
-        config: JSON text that all of them get.
-        log_options: What becomes of their logs.
+        places: Names and ARNs of the component's pipeline.
+        config: JSON text that all of them receive.
+        log_options: Retention, encryption and removal policy of their logs.
     """
     functions = {}
     speculative = places.target.speculative

@@ -1,4 +1,4 @@
-"""IAM of the pipeline as reviewable prose: what each group of functions may do, and on what."""
+"""IAM permissions of the pipeline in reviewable form: the actions and resources of each group of functions."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _LIST_UPLOADS: Final = ("s3:ListBucketMultipartUploads",)
 
 
 def rights_of(group: str, places: Places) -> list[Right]:
-    """Return the rights of a group of functions.
+    """Return the permissions of a group of functions.
 
     Args:
         group: Name of the group, as in `steps.GROUPS`.
-        places: Where everything of the component's pipeline is.
+        places: Names and ARNs of the component's pipeline.
     """
     return {
         "Inputs": _inputs,

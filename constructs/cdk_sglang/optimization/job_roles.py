@@ -1,4 +1,4 @@
-"""Roles that SageMaker's jobs run with: one for the training of a draft, one for its measurement."""
+"""Roles of SageMaker's jobs: one for the training of a draft, one for its measurement."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def make_job_role(scope: Construct, places: Places) -> iam.Role:
 
     Args:
         scope: Parent.
-        places: Where everything of the component's pipeline is.
+        places: Names and ARNs of the component's pipeline.
     """
     role = _role(scope, "JobRole", f"Trains drafts for {places.target.component_name}")
     groups = log_group_arns(places.stack, *(f"/aws/sagemaker/{name}*" for name in _LOG_GROUPS))
@@ -61,7 +61,7 @@ def make_benchmark_role(scope: Construct, places: Places) -> iam.Role:
 
     Args:
         scope: Parent.
-        places: Where everything of the component's pipeline is.
+        places: Names and ARNs of the component's pipeline.
     """
     role = _role(scope, "BenchmarkRole", f"Measures drafts for {places.target.component_name}")
     invoked = [*places.endpoint, *places.canaries("endpoint"), *places.canaries("inference-component")]

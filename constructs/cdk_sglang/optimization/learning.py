@@ -1,4 +1,4 @@
-"""The figures of a gate as they are kept for the planner: those of the model alone, and those with its draft."""
+"""The figures of a gate in the form that the planner reads: for the model alone, and for the model with its draft."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 def gate_content(report: Report, request: ComponentRequest, *, sglang_version: str) -> dict[str, Any]:
-    """Return what is kept of a gate for the planner: its configuration, and a row for each side and concurrency.
+    """Return the figures of a gate for the planner: its configuration, and a row for each side and concurrency.
 
     Args:
         report: The report of the run.
-        request: What the planner is asked about the component.
+        request: The planner's request for the component.
         sglang_version: SGLang's release in the image.
 
     Raises:
-        ConfigurationError: Nobody knows the instance type that was measured on.
+        ConfigurationError: The instance type of the measurement is unknown.
     """
     workload = report.workload
     instance = GpuInstance.named(str(workload.get("instance")))

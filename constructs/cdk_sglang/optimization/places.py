@@ -1,4 +1,4 @@
-"""Where everything of one component's pipeline is: names and ARNs, worked out once."""
+"""Names and ARNs of one component's pipeline, computed once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _JOB_DIGITS = 12
 """Digits of that digest (_runtime/speculative/training.py). In a policy one `?` for each: with `*`, jobs of the component `chat-llama-70b` would
 be among those of `chat-llama`."""
 _GATE = "gate-r*"
-"""Names of what a draft is measured on begin so."""
+"""Prefix of the names of resources on which a draft is measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class Places:
         bucket_arn: Its ARN.
         key_arn: ARN of its key; None without one.
         enrichment: Whether CloudWatch answers PromQL over SGLang's metrics.
-        topic_arn: Topic of the question for approval; None for none.
+        topic_arn: ARN of the topic for approval requests; None if there is none.
         benchmark_role_arn: Role of the benchmark jobs; empty until it is created.
         job_role_arn: Role of the optimization jobs; None for a draft that is not trained.
     """
@@ -152,12 +152,12 @@ class Places:
 
     @property
     def runs(self) -> str:
-        """Prefix of what runs leave behind."""
+        """Prefix of the files of runs."""
         return f"{drafts_prefix(self.target.component_name)}runs/"
 
     @property
     def executions_prefix(self) -> str:
-        """Prefix of the notes which execution is which run."""
+        """Prefix of the files that map executions to runs."""
         return f"{drafts_prefix(self.target.component_name)}executions/"
 
     @property
@@ -183,7 +183,7 @@ class Places:
 
     @property
     def base_key_arn(self) -> str | None:
-        """ARN of that bucket's key, where the model names one."""
+        """ARN of that bucket's key; None if the model names none."""
         return self.target.plan.component.model.kms_key
 
     @property

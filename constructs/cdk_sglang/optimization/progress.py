@@ -1,4 +1,4 @@
-"""How far a run of the pipeline is: its steps, their times, and what it has cost, read from the history of its execution."""
+"""Progress of a run of the pipeline: its steps, their times and its cost, read from the history of its execution."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STEPS: Final = {
     "promotion": ("promote", "watch_promotion", "wait_promotion"),
     "clean-up": ("clean_up",),
 }
-"""Steps as a person knows them, and the states of each."""
+"""Steps as shown to users, and the states of each."""
 _STEP_OF: Final = {state: step for step, states in STEPS.items() for state in states}
 _KEYS: Final = {
     "inputs": "inputs",
@@ -37,7 +37,7 @@ _KEYS: Final = {
 }
 """Key of the state under which a step's result is kept (definition.py)."""
 ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"})
-"""Statuses of an execution that goes on no more (Step Functions, ExecutionStatus)."""
+"""Final statuses of an execution (Step Functions, ExecutionStatus)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,13 +83,13 @@ class Ending:
 
     @property
     def is_good(self) -> bool:
-        """Whether the run has done what it was there for, which is also to say no."""
+        """Whether the run succeeded, which includes the rejection of a draft."""
         return self.state in GOOD_ENDS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a run is.
+    """Progress of a run.
 
     Args:
         run: Name of the run; that of its execution until its first step has named it.
@@ -115,12 +115,12 @@ class Progress:
 
     @property
     def is_running(self) -> bool:
-        """Whether the execution goes on."""
+        """Whether the execution is running."""
         return self.status not in ENDED
 
     @property
     def step(self) -> str:
-        """The step that it is at; empty before its first."""
+        """The current step; empty before the first."""
         return self.steps[-1].name if self.steps else ""
 
     def seconds(self, now: dt.datetime) -> float:
@@ -129,7 +129,7 @@ class Progress:
 
 
 def progress_of(execution: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> Progress:
-    """Return how far an execution is.
+    """Return the progress of an execution.
 
     Args:
         execution: As DescribeExecution answers.
@@ -189,7 +189,7 @@ class _Visit:
 
 @dataclass
 class _History:
-    """What the events have told so far."""
+    """State collected from the events so far."""
 
     visits: list[_Visit] = field(default_factory=list)
     state: dict[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""IAM statements of the pipeline, each with the reason for which a wildcard stays."""
+"""IAM statements of the pipeline, each with the reason for its wildcards."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Right:
     Attributes:
         actions: IAM actions.
         resources: ARNs.
-        reason: Why a resource ends in a wildcard; empty where none does.
+        reason: Why a resource ends in a wildcard; empty if none does.
         conditions: IAM conditions.
     """
 
@@ -48,12 +48,12 @@ class Right:
 
 
 def grant(scope: Construct, role: iam.Role, rights: Iterable[Right], *accepted: tuple[Iterable[str], str]) -> None:
-    """Give rights to a role, and acknowledge their wildcards with the reason of each.
+    """Grant permissions to a role, and acknowledge their wildcards with the reasons.
 
     Args:
         scope: A construct of the stack.
         role: The role.
-        rights: The rights.
+        rights: The permissions.
         *accepted: Further findings that are accepted on the role.
     """
     reasons: dict[str, str] = {}
@@ -64,10 +64,10 @@ def grant(scope: Construct, role: iam.Role, rights: Iterable[Right], *accepted: 
 
 
 def read(places: Places, bucket_arn: str, prefix: str) -> list[Right]:
-    """Return the rights to list a prefix and to read what is below.
+    """Return the permissions to list a prefix and to read objects below it.
 
     Args:
-        places: Where everything of the component's pipeline is.
+        places: Names and ARNs of the component's pipeline.
         bucket_arn: ARN of the bucket.
         prefix: The prefix.
     """
@@ -86,7 +86,7 @@ def read(places: Places, bucket_arn: str, prefix: str) -> list[Right]:
 
 
 def lists(bucket_arn: str, prefix: str) -> Right:
-    """Return the right to list a prefix.
+    """Return the permission to list a prefix.
 
     Args:
         bucket_arn: ARN of the bucket.
@@ -100,23 +100,23 @@ def lists(bucket_arn: str, prefix: str) -> Right:
 
 
 def write(places: Places, prefix: str, *, parts: bool = False) -> list[Right]:
-    """Return the rights to list a prefix of the weights bucket, and to read and write what is below.
+    """Return the permissions to list a prefix of the weights bucket, and to read and write objects below it.
 
     Args:
-        places: Where everything of the component's pipeline is.
+        places: Names and ARNs of the component's pipeline.
         prefix: The prefix.
-        parts: Whether an upload in parts that fails is given up. Default: none is.
+        parts: Whether failed multipart uploads may be aborted. Default: no.
     """
     return [*read(places, places.bucket_arn, prefix), *put(places, prefix, parts=parts)]
 
 
 def put(places: Places, prefix: str, *, parts: bool = False) -> list[Right]:
-    """Return the rights to write below a prefix of the weights bucket, and to read nothing.
+    """Return the permissions to write below a prefix of the weights bucket, without reading.
 
     Args:
-        places: Where everything of the component's pipeline is.
+        places: Names and ARNs of the component's pipeline.
         prefix: The prefix.
-        parts: Whether an upload in parts that fails is given up. Default: none is.
+        parts: Whether failed multipart uploads may be aborted. Default: no.
     """
     actions = ("s3:AbortMultipartUpload", "s3:PutObject") if parts else ("s3:PutObject",)
     rights = [Right(actions=actions, resources=[f"{places.bucket_arn}/{prefix}*"], reason=FILES)]
@@ -126,7 +126,7 @@ def put(places: Places, prefix: str, *, parts: bool = False) -> list[Right]:
 
 
 def pass_role(role_arn: str) -> Right:
-    """Return the right to hand a role to SageMaker.
+    """Return the permission to pass a role to SageMaker.
 
     Args:
         role_arn: ARN of the role.

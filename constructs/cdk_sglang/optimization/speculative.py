@@ -1,7 +1,7 @@
-"""A pipeline that trains or takes a draft, measures it beside the model alone, and promotes it only if it is faster.
+"""A pipeline that trains or imports a draft, measures it against the model alone, and promotes it only if it is faster.
 
-Deploying it costs next to nothing; a run costs what its training and its measurement cost, each up to a ceiling. Deleting it keeps the weights
-bucket with every version and report, and the endpoint serves on what was promoted last.
+Deploying it costs almost nothing; a run costs its training and its measurement, each up to a ceiling. Deleting it keeps the weights
+bucket with every version and report, and the endpoint continues to serve the version that was promoted last.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _DELIVERY: Final = "log delivery and X-Ray have no resource types: https://docs.
 
 
 class SpeculativeOptimization(Construct):
-    """The pipeline of one component: a state machine, its functions, and what starts it.
+    """The pipeline of one component: a state machine, its functions and its triggers.
 
     Example:
         ```python
@@ -62,9 +62,9 @@ class SpeculativeOptimization(Construct):
         scope: Parent, in the account and Region of the component.
         construct_id: Id, unique in the parent.
         component: The component, with `speculative`.
-        bucket: Weights bucket, where runs and versions are kept below speculative/<component>/; that of the component's source.
-        environment: Name of the environment, part of the SSM parameter that says where everything is.
-        alarms: Whom the pipeline asks for approval, and tells of runs that nobody started; nobody by default.
+        bucket: Weights bucket of the component's source; runs and versions are kept in it below speculative/<component>/.
+        environment: Name of the environment, part of the name of the SSM parameter with the pipeline's locations.
+        alarms: Recipients of approval requests and of failures of automatically started runs; none by default.
         enrichment: Whether CloudWatch answers PromQL over SGLang's metrics (OTel enrichment); by default the accept length is not measured.
         log_retention_days: Days that logs are kept; 30 by default.
         removal: Whether logs outlive the stack; they do by default.
@@ -204,7 +204,7 @@ class SpeculativeOptimization(Construct):
         return machine
 
     def _stage_draft(self) -> None:
-        """Have a draft of Hugging Face copied into the weights bucket by the deployment."""
+        """Let the deployment copy a draft from Hugging Face into the weights bucket."""
         draft = self._component.speculative.draft
         if draft is None or draft.hugging_face is None:
             return
@@ -228,7 +228,7 @@ class SpeculativeOptimization(Construct):
         self.state_machine.node.add_dependency(staged.ready)
 
     def _publish(self) -> None:
-        """Say where `cdk-sglang eagle` finds everything."""
+        """Publish the pipeline's locations for `cdk-sglang eagle`."""
         component, places = self._component, self._places
         training = training_content(component.plan, endpoint_name=component.endpoint_name) or {}
         ssm.StringParameter(
@@ -257,7 +257,7 @@ class SpeculativeOptimization(Construct):
 
 
 EagleOptimization = SpeculativeOptimization
-"""The same, under the name of what it is used for most."""
+"""Alias of `SpeculativeOptimization`, named after its most common use."""
 
 
 def _problems(

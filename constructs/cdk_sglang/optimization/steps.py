@@ -1,4 +1,4 @@
-"""Steps of the pipeline, the functions that take them, and the ends it can come to: names that state machine, functions and CLI share."""
+"""Steps of the pipeline, the functions that run them, and its named ends: names that state machine, functions and CLI share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cdk_sglang.spec.speculative import Kind
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Steps that need the same rights: one role for all of them, and a function for each.
+    """Steps that need the same permissions, with one role for all of them and a function for each.
 
     Attributes:
         name: Name of the group, which begins the ids of its role and log group.
@@ -79,7 +79,7 @@ GROUPS: Final = (
 """All groups; a pipeline has those of its kind."""
 
 GOOD_ENDS: Final = ("Promoted", "GateSaidNo", "ApprovalRefused", "ApprovalTimedOut")
-"""Ends at which the execution has succeeded: it has done what it was there for, which is also to say no."""
+"""Ends at which the execution has succeeded, which includes the rejection of a draft."""
 BAD_ENDS: Final = (
     "AlreadyRunning",
     "InputsRefused",
@@ -96,13 +96,13 @@ BAD_ENDS: Final = (
 STOPPED: Final = "Stopped"
 """End of an execution that `cdk-sglang eagle stop` has aborted; no state of the machine, which goes through none then."""
 APPROVAL_DAYS: Final = 7
-"""How long the pipeline waits for a person."""
+"""Maximum time that the pipeline waits for approval."""
 
 
 def groups_of(kind: Kind) -> tuple[Group, ...]:
     """Return the groups that the pipeline of a kind needs.
 
     Args:
-        kind: Where the draft comes from.
+        kind: Source of the draft.
     """
     return tuple(group for group in GROUPS if kind in group.kinds)

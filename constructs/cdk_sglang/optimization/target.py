@@ -1,4 +1,4 @@
-"""A component as its pipeline needs it, whether the same stack deploys it or another."""
+"""The component of a pipeline, whether the same stack deploys it or another one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class OptimizedComponent:
         endpoint_name: Name of its endpoint in SageMaker, known at synth.
         component_name: Name of the component in SageMaker, known at synth.
         stack_name: Name of the stack that deploys the component, whose parameter a promotion sets; known at synth.
-        execution_role_arn: ARN of the endpoint's execution role, which the two measured copies get.
+        execution_role_arn: ARN of the endpoint's execution role, which the two measured copies also use.
     """
 
     plan: ResolvedComponent
@@ -38,7 +38,7 @@ class OptimizedComponent:
     @staticmethod
     @checked()
     def of(component: InferenceComponent) -> OptimizedComponent:
-        """Return what a pipeline needs of a component of the same stack.
+        """Return the target for a component of the same stack.
 
         Args:
             component: The component.
@@ -60,5 +60,5 @@ class OptimizedComponent:
 
     @property
     def parameter(self) -> str:
-        """Logical id of the parameter that says which version is served."""
+        """Logical id of the parameter with the version that is served."""
         return parameter_id(self.component_name, self.plan.component.model)

@@ -1,4 +1,4 @@
-"""What calls the pipeline from outside: a schedule, the alarm on the accept length, and the end of an execution, which is cleaned up after."""
+"""Triggers of the pipeline: a schedule, the alarm on the accept length, and the clean-up after the end of an execution."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ _ENDED: Final = ["SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"]
 
 
 def clean_up_after(scope: Construct, places: Places, clean_up: lambda_.Function) -> sqs.Queue:
-    """Have the clean-up called when an execution has ended, however it has; return the queue of calls that failed.
+    """Call the clean-up whenever an execution has ended; return the queue of failed calls.
 
-    The execution itself cleans up before it ends; aborted or timed out, it cannot.
+    An execution cleans up before it ends, but cannot do so if it is aborted or times out.
 
     Args:
         scope: Parent.
-        places: Where everything of the component's pipeline is.
+        places: Names and ARNs of the component's pipeline.
         clean_up: The function.
     """
     queue = make_failed_queue(scope, keep=_KEEP)
@@ -72,15 +72,15 @@ def start_again(
     log_options: LogOptions,
     alarms: Alarms | NoAlarms | None,
 ) -> None:
-    """Have a new draft trained on a schedule, on the alarm, or on both, and tell of runs that fail while nobody looks.
+    """Train a new draft on a schedule, on the alarm, or on both, and notify of automatically started runs that fail.
 
     Args:
         scope: Parent.
-        places: Where everything of the component's pipeline is.
-        retrain: When.
-        queue: Queue of calls that failed.
-        log_options: What becomes of the function's logs.
-        alarms: Whom the alarm on failed runs notifies.
+        places: Names and ARNs of the component's pipeline.
+        retrain: Schedule and alarm that start a run.
+        queue: Queue of failed calls.
+        log_options: Retention, encryption and removal policy of the function's logs.
+        alarms: Recipients of the alarm on failed runs.
     """
     function = make_function(
         scope,

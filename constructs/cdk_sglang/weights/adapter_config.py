@@ -1,7 +1,7 @@
 """Read `adapter_config.json` of a LoRA adapter, and check whether SGLang would serve the adapter as it was trained.
 
-SGLang silently ignores most of what PEFT writes into the file, so an adapter that depends on those fields answers wrongly; here it is
-refused, by the table of `adapter_fields.py`.
+SGLang silently ignores most of what PEFT writes into the file, so an adapter that depends on those fields gives wrong answers. Such an
+adapter is refused here, by the table in `adapter_fields.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Home of the history in AWS: a bucket that is retained, and a table that Athena queries without a crawler."""
+"""Storage of the history in AWS: a retained bucket, and a table that Athena queries without a crawler."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ class BenchmarkHistory(Construct):
         construct_id: Id within it.
         database_name: Name of the Glue database: lower-case letters, digits and underscores; cdk_sglang_bench by default.
         workgroup_name: Name of the Athena workgroup; cdk-sglang-bench by default.
-        scan_limit_gib: Most GiB that a query may read, 1 to 1,024; 10 by default.
+        scan_limit_gib: Maximum GiB that a query may read, 1 to 1,024; 10 by default.
         encryption_key: KMS key of the bucket; a key of its own by default.
 
     Attributes:
         bucket: Bucket with the results below history/ and Athena's answers below queries/.
-        location: Place for --history: s3://<bucket>/history.
+        location: Value for --history: s3://<bucket>/history.
         database_name: Name of the Glue database.
         table_name: Name of the Glue table.
         workgroup_name: Name of the Athena workgroup.
@@ -140,7 +140,7 @@ class BenchmarkHistory(Construct):
 
     @checked()
     def grant_write(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let somebody write and read results, as `cdk-sglang bench run` does.
+        """Allow a principal to write and read results, as `cdk-sglang bench run` does.
 
         Args:
             grantee: Role or user.
@@ -149,7 +149,7 @@ class BenchmarkHistory(Construct):
 
     @checked()
     def grant_query(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let somebody ask Athena about results, as `cdk-sglang bench query --athena` does.
+        """Allow a principal to query results with Athena, as `cdk-sglang bench query --athena` does.
 
         Args:
             grantee: Role or user.

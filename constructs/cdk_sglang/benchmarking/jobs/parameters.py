@@ -18,7 +18,7 @@ from cdk_sglang.hardware.optimization import BENCHMARK_REGIONS
 REGIONS: Final = BENCHMARK_REGIONS
 """Regions with AI benchmark jobs."""
 PARALLEL_MAX: Final = 2
-"""Benchmark jobs of an account and Region at once (general/latest/gr/sagemaker, read 2026-11-29); adjustable."""
+"""Maximum number of concurrent benchmark jobs in an account and Region (general/latest/gr/sagemaker, read 2026-11-29); adjustable."""
 NAME: Final = re.compile(r"[a-z0-9](-*[a-z0-9]){0,62}")
 """Lower case alone: a name with capitals can be created, and not deleted (CloudFormation's registry schema, read 2026-11)."""
 NAME_MAX: Final = 63
@@ -27,7 +27,7 @@ _TOOL_VERSION: Final = "0.8.0"
 
 
 def job_problems(workload: ResolvedWorkload, region: str) -> list[Problem]:
-    """Say what of a workload a benchmark job cannot do, and that the Region has none.
+    """Return the parts of a workload that a benchmark job does not support, and a problem if the Region has no such jobs.
 
     Args:
         workload: The workload.
@@ -98,7 +98,7 @@ def workload_specification(workload: ResolvedWorkload, step: Step, *, tokenizer:
 
 
 def configuration_name(environment: str, workload: str, specification: str) -> str:
-    """Return the name of a configuration: lower case, and other for other content, since configurations cannot be changed.
+    """Return the name of a configuration in lower case; it depends on the content, since configurations cannot be changed.
 
     Args:
         environment: Name of the environment.

@@ -1,4 +1,4 @@
-"""What SageMaker AI benchmark jobs need in an account: configurations of their workloads, and a role."""
+"""Resources that SageMaker AI benchmark jobs need in an account: configurations of their workloads, and a role."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ANY_QUOTA: Final = "Service Quotas has no resource for a quota that was never c
 class BenchmarkJobs(Construct):
     """Workloads of a component as SageMaker AI benchmark jobs; `cdk-sglang bench run --runner sagemaker` runs them.
 
-    A configuration cannot be changed, so its name follows its content: another workload is another configuration.
+    A configuration cannot be changed, so its name depends on its content: a changed workload becomes a new configuration.
 
     Args:
         scope: Parent.

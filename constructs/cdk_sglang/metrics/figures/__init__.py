@@ -1,4 +1,4 @@
-"""Figures that follow from the metrics: what an endpoint does, what it costs, and whether it keeps its promise. No CDK.
+"""Figures derived from the metrics: load, cost and objectives of an endpoint. No CDK.
 
 Functions take plain values (names, GPUs, prices, numbers of the plan, objectives) and return a `Figure`.
 """

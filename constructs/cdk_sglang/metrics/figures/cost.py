@@ -1,4 +1,4 @@
-"""Figures of cost: dollars per hour, per million tokens, per component, and what is paid for and idle.
+"""Figures of cost: US dollars per hour, per million tokens and per component, and GPU-hours that are paid for but idle.
 
 Prices are the dated ones of `hardware.prices`, given as plain numbers; SageMaker bills instances from their launch to their end, while GPUs
 publish from their first scrape to five minutes after the last, so a figure is late by minutes and exact in between.
@@ -117,7 +117,8 @@ def component_usd_per_hour_query(place: Place, types: Sequence[PricedType]) -> s
 
 
 _LEAST_TOKENS_PER_S: Final = 1
-"""The price of a fleet that writes next to nothing is hundreds of thousands of dollars: it says nothing, and flattens what the panel is for."""
+"""Minimum token rate for a price: at almost no tokens per second the price is hundreds of thousands of dollars, which is meaningless and
+would flatten the rest of the panel."""
 
 
 def _usd_per_copy(one: PricedType) -> float:

@@ -1,4 +1,4 @@
-"""A derived figure: what it is called, how PromQL and CloudWatch's metric math work it out, and what to do when it looks wrong."""
+"""A derived figure: its name, its PromQL query and CloudWatch metric math, and what to do when it looks wrong."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Figure:
         query: PromQL, which needs OTel enrichment; None if CloudWatch has no such metric.
         classic: Metric math over classic metrics, for accounts without OTel enrichment; None if no classic metric says it.
         bands: Lines and bands that the figure is compared with.
-        note: What is not exact about the figure; empty if nothing is.
+        note: Inaccuracy of the figure; empty if it is exact.
         labels: Labels of the query's series; none for one series.
     """
 

@@ -1,4 +1,4 @@
-"""Figures beside the plan: what was predicted of a copy at its planned load, drawn behind what is measured."""
+"""Figures with the plan's band: predictions for a copy at its planned load, drawn behind the measured values."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Alarms by promise, not by CPU: what fires for an endpoint, who is told, and what its runbook says."""
+"""Alarms on objectives, not on CPU: which alarms an endpoint has, whom they notify, and their runbooks."""

@@ -1,7 +1,7 @@
-"""Every alarm of an endpoint: what it means, whom it concerns, what to do, and what missing data means to it. No CDK.
+"""Every alarm of an endpoint: its meaning, its severity, what to do, and its treatment of missing data. No CDK.
 
-A PromQL alarm has no treatment of missing data: a series that the query does not return is well
-(https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-promql.html, read 2026-11), so nothing that sleeps can fire it.
+A PromQL alarm has no treatment of missing data: a series that the query does not return counts as OK
+(https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-promql.html, read 2026-11), so an idle endpoint cannot fire it.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ class AlarmKind:
 
     Attributes:
         id: Name of the kind, and of its runbook page.
-        severity: Whether it wakes somebody or waits for working hours; of a burn rate, each rule says it.
-        source: Where its data come from.
+        severity: Whether it pages or waits for working hours; for a burn rate, each rule specifies it.
+        source: Source of its data.
         meaning: What is wrong when it fires, as a clause.
         action: What to do first.
-        missing_reason: Why missing data count as good.
+        missing_reason: Why missing data counts as good.
         pending_minutes: PromQL: minutes for which the query must hold.
         recovery_minutes: PromQL: minutes for which the query must no longer hold.
-        optional: What switches it on; empty if it is always there.
+        optional: Setting that enables it; empty if it always exists.
     """
 
     id: str
@@ -263,7 +263,7 @@ def log_namespace(endpoint_name: str) -> str:
 
 
 def runbook(kind: AlarmKind, address: str) -> str:
-    """Return where the runbook page of a kind is: a file of the repository, or a page of a site.
+    """Return the location of the runbook page of a kind: a file of the repository, or a page of a site.
 
     Args:
         kind: The kind.

@@ -25,8 +25,8 @@ class AlarmDefinitions:
     Attributes:
         alarms: Alarms that fire by themselves.
         windows: Alarms that fire when two windows do.
-        unwatched: Components whose promise of latency nobody watches, since it needs enrichment.
-        unwatched_drafts: Components whose promise of an accept length nobody watches, for the same reason.
+        unwatched: Components whose latency objectives are not monitored, since that needs enrichment.
+        unwatched_drafts: Components whose promised accept length is not monitored, for the same reason.
     """
 
     alarms: tuple[AlarmDefinition, ...]
@@ -46,12 +46,12 @@ def alarm_definitions(
 
     Args:
         endpoint: The endpoint.
-        rules: When they fire.
+        rules: Burn rates and thresholds.
         enrichment: Whether CloudWatch answers PromQL over the engine's and the GPUs' metrics.
-        budget_usd_per_hour: US dollars per hour that the endpoint may cost; not watched if None.
+        budget_usd_per_hour: Maximum cost of the endpoint in US dollars per hour; not monitored if None.
 
     Raises:
-        ConfigurationError: A promise cannot be watched; one problem for each.
+        ConfigurationError: Objectives cannot be monitored; one problem for each.
     """
     problems: list[Problem] = []
     windows: list[WindowsAlarm] = []

@@ -1,8 +1,8 @@
-"""An alarm that is on while a deployment runs: nobody is paged for what a deployment does.
+"""An alarm that is on while a deployment runs, so that effects of the deployment page nobody.
 
 EventBridge has no event for inference components, whose updates are most deployments, and SageMaker's status of a component is Updating also
-while it scales. The honest sign is CloudFormation's: a function looks at the stacks once a minute. It cannot get stuck: without its data the
-alarm is off, and pages go out.
+while it scales. CloudFormation's status is reliable, so a function checks the stacks once a minute. The alarm cannot get stuck: without data it is
+off, and pages are sent.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _KEEP_EVENTS: Final = cdk.Duration.days(1)
 
 
 class DeploymentWatch(Construct):
-    """Publishes every minute whether a deployment of an endpoint runs, and has an alarm that is on while one does.
+    """Publishes every minute whether a deployment of an endpoint runs, with an alarm that is on while one does.
 
     Args:
         scope: Parent.
         construct_id: Id in the parent.
         endpoint_name: Name of the endpoint.
         stacks: Names of the CloudFormation stacks whose changes are deployments of the endpoint.
-        log_options: What becomes of the function's logs.
+        log_options: Retention, encryption and removal policy of the function's logs.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The alarms of one endpoint as resources: alarms that make tickets, and one that pages for all that must wake somebody."""
+"""The alarms of one endpoint as resources: alarms that create tickets, and one that pages for all urgent ones."""
 
 from __future__ import annotations
 
@@ -48,20 +48,20 @@ _Audience: TypeAlias = Literal["nobody", "ticket", "page"]
 
 
 class EndpointAlarms(Construct):
-    """Alarms of an endpoint by what it promises; one alarm pages, the others make tickets.
+    """Alarms of an endpoint on its objectives; one alarm pages, the others create tickets.
 
-    Alarms on the engine's and the GPUs' own metrics, latency among them, need OTel enrichment of the account; a warning at synth says which
-    promises nobody watches without it. Missing data alarm nobody: an endpoint that sleeps publishes none.
+    Alarms on metrics of the engine and the GPUs, including latency, need OTel enrichment of the account; without it, a warning at synth lists
+    the objectives that are not monitored. Missing data raises no alarm, since an idle endpoint publishes none.
 
     Args:
         scope: Parent.
         construct_id: Id in the parent.
         endpoint: The endpoint, after its components were added; or what is observed of one (`observed_endpoint`), with its plan.
-        alarms: Whom alarms notify, or why nobody; a topic alone is that of all alarms. Without it, a warning at synth.
+        alarms: Recipients of alarms, or the reason for none; a single topic receives all alarms. If unspecified, synth warns.
         enrichment: Whether the account has OTel enrichment, by which CloudWatch answers PromQL; no by default.
         rules: Burn rates and thresholds; those of Google's SRE workbook and of AlarmRules by default.
-        budget_usd_per_hour: US dollars per hour that the endpoint may cost, which needs enrichment; not watched by default.
-        deployment_stacks: Names of the CloudFormation stacks whose changes are deployments of the endpoint, during which nobody is paged; none
+        budget_usd_per_hour: Maximum cost of the endpoint in US dollars per hour, which needs enrichment; not monitored by default.
+        deployment_stacks: Names of the CloudFormation stacks whose changes are deployments of the endpoint, during which no page is sent; none
             by default.
         runbooks_url: Folder or address of the runbook pages; docs/runbooks of this project's repository by default.
         log_retention_days: Days that the log of the function that looks for deployments is kept; 30 by default.
@@ -69,7 +69,7 @@ class EndpointAlarms(Construct):
         log_removal: Whether that log outlives the stack; it does by default.
 
     Raises:
-        ConfigurationError: A promise cannot be watched, or a topic is in another Region; every problem with the option's path.
+        ConfigurationError: An objective cannot be monitored, or a topic is in another Region; each problem names the option's path.
     """
 
     @checked("{construct_id}")

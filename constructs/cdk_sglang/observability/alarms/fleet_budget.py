@@ -1,4 +1,4 @@
-"""Alarm on what a whole fleet costs per hour against its budget."""
+"""Alarm on the hourly cost of a whole fleet, compared with its budget."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _EVALUATION_SECONDS: Final = 60
 
 
 def fleet_cost_query(endpoints: Sequence[ObservedEndpoint]) -> str:
-    """Return PromQL for what the instances of several endpoints cost per hour; empty if that cannot be said.
+    """Return PromQL for the hourly cost of the instances of several endpoints; empty if it cannot be computed.
 
-    It cannot where an instance type has no known price, or where the endpoints are so many that CloudWatch does not take the query.
+    That is the case if an instance type has no known price, or if there are so many endpoints that CloudWatch does not accept the query.
 
     Args:
         endpoints: The endpoints.
@@ -47,13 +47,13 @@ def fleet_cost_query(endpoints: Sequence[ObservedEndpoint]) -> str:
 
 
 def fleet_budget_properties(query: str, budget_usd_per_hour: float) -> Mapping[str, Any]:
-    """Return what an alarm on a fleet's cost watches, as properties of AWS::CloudWatch::Alarm.
+    """Return the properties of AWS::CloudWatch::Alarm for an alarm on a fleet's cost.
 
-    A fleet that sleeps publishes nothing, and what a query does not return is well.
+    An idle fleet publishes nothing, and a series that a query does not return counts as OK.
 
     Args:
-        query: What the fleet costs per hour.
-        budget_usd_per_hour: US dollars per hour that it may cost.
+        query: PromQL for the hourly cost of the fleet.
+        budget_usd_per_hour: Maximum cost in US dollars per hour.
     """
     kind = COST_OVER_BUDGET
     return {
@@ -69,17 +69,17 @@ def fleet_budget_properties(query: str, budget_usd_per_hour: float) -> Mapping[s
 
 
 class FleetBudgetAlarm(Construct):
-    """An alarm on what a fleet's instances cost per hour, at dated on-demand prices, against its budget.
+    """An alarm that compares the hourly cost of a fleet's instances, at dated on-demand prices, with its budget.
 
-    Without OTel enrichment there is none, since instances are counted by their GPUs' metrics; an information at synth says so.
+    Without OTel enrichment no alarm is created, since instances are counted by their GPUs' metrics; synth then prints a note.
 
     Args:
         scope: Parent.
         construct_id: Id, unique in the parent.
         name: Name of the fleet.
         endpoints: Its endpoints.
-        budget_usd_per_hour: US dollars per hour that the fleet may cost.
-        alarms: Whom the alarm notifies, or why nobody.
+        budget_usd_per_hour: Maximum cost of the fleet in US dollars per hour.
+        alarms: Recipients of the alarm, or the reason for none.
         enrichment: Whether the account has OTel enrichment, by which CloudWatch answers PromQL.
         runbooks_url: Folder or address of the runbook pages.
     """

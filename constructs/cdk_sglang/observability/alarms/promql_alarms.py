@@ -24,7 +24,7 @@ _EVALUATION_SECONDS: Final = 60
 _MINUTE: Final = 60
 _MS: Final = 1000
 _FEWEST_THAT_CAN_MISS: Final = 2
-"""Copies of which some can be missing; of a single one nothing is published when it is missing."""
+"""Minimum number of copies for which missing ones are visible; a single copy publishes nothing when it is missing."""
 
 
 def promql_alarms(
@@ -34,11 +34,11 @@ def promql_alarms(
 
     Args:
         endpoint: The endpoint.
-        rules: When they fire.
-        budget_usd_per_hour: US dollars per hour that the endpoint may cost; not watched if None.
+        rules: Burn rates and thresholds.
+        budget_usd_per_hour: Maximum cost of the endpoint in US dollars per hour; not monitored if None.
 
     Raises:
-        ConfigurationError: A promise cannot be watched, or an instance type has no price to compare a budget with.
+        ConfigurationError: An objective cannot be monitored, or an instance type has no price to compare with the budget.
     """
     yield from latency_alarms(endpoint, rules)
     yield from _of_every_component(endpoint, rules)

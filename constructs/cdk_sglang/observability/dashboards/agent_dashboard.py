@@ -19,15 +19,15 @@ from cdk_sglang.observability.dashboards.limits import body_json, dashboard_prob
 class AgentDashboard(Construct):
     """CloudWatch dashboard of an agent: turns, errors, throttles, latency and sessions of its runtime, its tools, its memory.
 
-    Its name is `<name>_agent`; dashboards of an account share their names over all Regions. CloudWatch bills each dashboard by the month.
+    Its name is `<name>_agent`; names of dashboards must be unique in an account over all Regions. CloudWatch bills each dashboard by the month.
 
     Args:
         scope: Parent.
         construct_id: Id, unique in the parent.
         name: Name of the fleet, such as prod.
-        metrics: Metrics of the agent; in the same stack, so that its ARNs are known where the dashboard is made.
+        metrics: Metrics of an agent in the same stack, so that its ARNs are known to the dashboard.
         model_endpoint: SageMaker's name of the endpoint of the agent's model.
-        endpoints: Named endpoints of the runtime, beside AgentCore's own.
+        endpoints: Named endpoints of the runtime, in addition to AgentCore's own.
         runbooks: Address of runbooks, or their folder in a repository; none by default.
 
     Attributes:

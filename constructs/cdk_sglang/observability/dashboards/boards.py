@@ -14,7 +14,7 @@ from cdk_sglang.observability.dashboards.panel import Board
 
 
 def all_boards(context: DashboardContext) -> tuple[Board, ...]:
-    """Return the dashboards of a fleet, in the order in which somebody looks at them.
+    """Return the dashboards of a fleet, in the order in which they are usually read.
 
     Args:
         context: The fleet.

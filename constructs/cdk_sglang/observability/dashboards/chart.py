@@ -44,7 +44,7 @@ class ChartQuery:
     visible: bool = True
 
     def problems(self, path: str) -> list[Problem]:
-        """Say what CloudWatch would refuse.
+        """Return what CloudWatch would refuse.
 
         Args:
             path: Path of the query.
@@ -76,7 +76,7 @@ class ChartThreshold:
 
     Args:
         value: Value in the unit of the chart.
-        label: Text beside the line.
+        label: Text next to the line.
         color: Colour as #rrggbb; red by default.
     """
 
@@ -115,8 +115,8 @@ class ChartAxis:
 
     Args:
         title: Unit of the chart.
-        low: Least value shown; by default as the data needs.
-        high: Greatest value shown; by default as the data needs.
+        low: Lowest value shown; depends on the data by default.
+        high: Highest value shown; depends on the data by default.
     """
 
     title: str
@@ -157,7 +157,7 @@ class Chart:
     stacked: bool = False
 
     def problems(self, path: str) -> list[Problem]:
-        """Say what CloudWatch would refuse or not draw.
+        """Return what CloudWatch would refuse or not draw.
 
         Args:
             path: Path of the chart.
@@ -198,7 +198,7 @@ class Chart:
         }
 
     def _plot_options(self) -> dict[str, Any]:
-        """Return what is not as CloudWatch draws it by default."""
+        """Return the options that differ from CloudWatch's defaults."""
         options: dict[str, Any] = {}
         if self.view == "number":
             options["style"] = {"numberOptions": {"sparkline": True, "truncate": True}}
@@ -222,5 +222,5 @@ class Chart:
 
 
 def _drawn(value: float) -> float:
-    """Return what is drawn of a number: cost and the like are worked out of predictions, and get as many digits."""
+    """Return a number rounded for drawing: figures such as costs are derived from predictions, and get as many digits."""
     return value if isinstance(value, int) else significant(value)

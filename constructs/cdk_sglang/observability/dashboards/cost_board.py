@@ -1,4 +1,4 @@
-"""Dashboard of what a fleet costs by endpoint, component and team, out of the samples and daily reports of showback. No CDK."""
+"""Dashboard of a fleet's cost by endpoint, component and team, from the samples and daily reports of showback. No CDK."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _START: Final = "-P7D"
 _COMPONENTS_PER_BOARD: Final = 2_000
 """A widget takes 500 metrics and a dashboard 2,500: twenty panels of a hundred components, and the lines of endpoints and teams."""
 UNALLOCATED: Final = "(unallocated)"
-"""Component of what nobody reserved, in the reports of showback."""
+"""Name of the component for unreserved capacity in the reports of showback."""
 _HOW: Final = (
     "Days are whole days in UTC, each there from 01:00 of the next. The same figures, with instance types, adapters, "
     "tokens and where each price is from: `cdk-sglang costs`."
@@ -74,7 +74,7 @@ def _now(context: DashboardContext, period: int) -> Panel:
 
 
 def _teams(context: DashboardContext) -> Iterator[Panel]:
-    """Yield what teams cost a day; nothing if no component or adapter says whose it is."""
+    """Yield the daily cost of teams; nothing if no component or adapter names its team."""
     teams = sorted(
         {
             team

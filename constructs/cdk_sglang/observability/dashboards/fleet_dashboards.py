@@ -31,9 +31,9 @@ _LEFT_OUT: Final[Mapping[Detail, str]] = {
 class FleetDashboards(Construct):
     """CloudWatch dashboards of a fleet.
 
-    There is one of the fleet, of each endpoint, of each endpoint's components, of capacity and of GPUs, and, where components have them, of
-    speculative decoding and of adapters. Their names are `<name>_fleet`, SageMaker's name of the endpoint, `<endpoint>_components`,
-    `<name>_capacity` and so on; dashboards of an account share their names over all Regions. CloudWatch bills each dashboard by the month.
+    There is one dashboard for the fleet, each endpoint, each endpoint's components, capacity and GPUs, and, if components use them, for
+    speculative decoding and adapters. Their names are `<name>_fleet`, SageMaker's name of the endpoint, `<endpoint>_components`,
+    `<name>_capacity` and so on; names of dashboards must be unique in an account over all Regions. CloudWatch bills each dashboard by the month.
 
     Example:
         ```python
@@ -44,9 +44,9 @@ class FleetDashboards(Construct):
         scope: Parent.
         construct_id: Id, unique in the parent.
         name: Name of the fleet, such as prod; up to 40 lower-case letters, digits and single hyphens.
-        endpoints: Its endpoints, with their components: constructs, or what is observed of them.
-        enrichment: Whether OTel enrichment is on in the account and Region, so that CloudWatch answers PromQL; off by default, then only
-            classic metrics are drawn.
+        endpoints: Its endpoints with their components, as constructs or as `ObservedEndpoint`.
+        enrichment: Whether OTel enrichment is on in the account and Region, so that CloudWatch answers PromQL. Off by default: only classic
+            metrics are then drawn.
         region: Region of the metrics; that of the stack by default.
         runbooks: Address of runbooks, or their folder in a repository, named on every dashboard; none by default.
         agent: Whether an `AgentDashboard` of the same name is deployed, which the fleet's links to; no by default.
@@ -57,7 +57,7 @@ class FleetDashboards(Construct):
         names: Names of the dashboards.
 
     Raises:
-        ConfigurationError: No endpoint, one without components, the same one twice, or a dashboard that CloudWatch would refuse.
+        ConfigurationError: There is no endpoint, an endpoint has no components or is listed twice, or CloudWatch would refuse a dashboard.
     """
 
     @checked("{construct_id}")

@@ -32,7 +32,7 @@ _HIGH_RESOLUTION: Final = frozenset({1, 5, 10, 20, 30})
 
 
 def period_problems(path: str, seconds: int) -> list[Problem]:
-    """Say that CloudWatch has no data points that are so far apart.
+    """Return a problem if CloudWatch does not accept a period.
 
     Args:
         path: Path of the period.
@@ -44,7 +44,7 @@ def period_problems(path: str, seconds: int) -> list[Problem]:
 
 
 def query_problems(path: str, query: str) -> list[Problem]:
-    """Say that a query is empty or too long.
+    """Return a problem if a query is empty or too long.
 
     Args:
         path: Path of the query.
@@ -63,7 +63,7 @@ def query_problems(path: str, query: str) -> list[Problem]:
 
 
 def metric_problems(path: str, count: int) -> list[Problem]:
-    """Say that a widget draws more metrics than CloudWatch does.
+    """Return a problem if a widget has more metrics than CloudWatch allows.
 
     Args:
         path: Path of the widget's metrics or queries.
@@ -77,7 +77,7 @@ def metric_problems(path: str, count: int) -> list[Problem]:
 
 
 def dashboard_problems(path: str, name: str, body: Mapping[str, Any]) -> list[Problem]:
-    """Say which limits of CloudWatch a dashboard exceeds.
+    """Return the CloudWatch limits that a dashboard exceeds.
 
     Args:
         path: Path of the dashboard.

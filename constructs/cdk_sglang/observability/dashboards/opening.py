@@ -1,4 +1,4 @@
-"""What every dashboard opens with: its title and links, and a hint where CloudWatch does not answer PromQL. No CDK."""
+"""First rows of every dashboard: title and links, and a hint if CloudWatch does not answer PromQL. No CDK."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def opening(context: DashboardContext, title: str, *links: str) -> list[list[Any
     Args:
         context: The fleet.
         title: Title of the dashboard.
-        links: Links beside those of every dashboard, in Markdown.
+        links: Links in addition to those of every dashboard, in Markdown.
     """
     header = context.header(title, *links)
     return [[header]] if context.enrichment else [[header], [enrichment_hint()]]

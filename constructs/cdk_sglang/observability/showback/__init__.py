@@ -1,1 +1,1 @@
-"""What endpoints cost, by component, adapter and team: samples every few minutes, and a CSV for every day."""
+"""Cost of endpoints by component, adapter and team: samples every few minutes, and a CSV for each day."""

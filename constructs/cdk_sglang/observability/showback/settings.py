@@ -1,4 +1,4 @@
-"""What the showback function is told: endpoints, planned tokens, GPUs and dated prices, as JSON. No CDK."""
+"""Settings of the showback function: endpoints, planned tokens, GPUs and dated prices, as JSON. No CDK."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def function_settings(
         region: Region of the prices.
         sample_minutes: Minutes between two samples.
         measures_tokens: Whether CloudWatch answers PromQL over SGLang's metrics, so that tokens need not be estimated.
-        prices: Prices that win over the package's; the package's alone by default.
+        prices: Prices that take precedence over the package's; the package's alone by default.
     """
     instances = _instances(endpoints)
     requests = cloudwatch_metrics()[REQUESTS]
@@ -60,7 +60,7 @@ def function_settings(
 
 
 def planned_usd_per_hour(endpoints: Iterable[ObservedEndpoint]) -> dict[str, list[float]]:
-    """Return the fewest, typical and most dollars per hour of every endpoint whose plan knows them, by its short name."""
+    """Return the minimum, typical and maximum US dollars per hour of every endpoint whose plan states them, by its short name."""
     return {
         endpoint.name: [round(cost.low, 4), round(cost.typical, 4), round(cost.high, 4)]
         for endpoint in endpoints

@@ -1,4 +1,4 @@
-"""Showback: what endpoints cost a day, by component, adapter and team."""
+"""Showback: daily cost of endpoints by component, adapter and team."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ _NO_RESOURCE_TYPE: Final = (
 
 
 class Showback(Construct):
-    """Samples what endpoints run on every few minutes, and writes a CSV of their costs for every day.
+    """Samples the copies and instances of endpoints every few minutes, and writes a CSV of their cost for each day.
 
-    Every sample also publishes, for each component, its copies wanted and running, and what scaled it by reason (`cdk-sglang/Scaling`).
+    Every sample also publishes, for each component, its desired and running copies, and its scaling decisions by reason (`cdk-sglang/Scaling`).
 
-    Nothing of it is in the path of a request, and it changes nothing of the endpoints. `cdk-sglang costs` reads the reports.
+    It is not in the path of requests and does not change the endpoints. `cdk-sglang costs` reads the reports.
 
     Args:
         scope: Parent.
@@ -74,10 +74,10 @@ class Showback(Construct):
         endpoints: The endpoints; they need not exist.
         settings: Minutes between samples and days that reports are kept; the specification's defaults by default.
         key: KMS key of bucket and logs; the services' own encryption by default.
-        alarms: Whom the alarms on the function notify; nobody by default.
+        alarms: Recipients of the alarms on the function; none by default.
         measures_tokens: Whether CloudWatch answers PromQL over SGLang's metrics (OTel enrichment); by default tokens are requests times
             planned tokens.
-        prices: Prices that win over the package's; the package's alone by default.
+        prices: Prices that take precedence over the package's; the package's alone by default.
         log_retention_days: Days that the function's logs are kept; 30 by default.
         removal: Whether bucket and logs outlive the stack; they do by default.
 
@@ -245,7 +245,7 @@ class Showback(Construct):
         )
 
     def _publish(self, environment: str) -> None:
-        """Say where `cdk-sglang costs` finds the reports."""
+        """Publish the location of the reports for `cdk-sglang costs`."""
         content = {
             "bucket": self.bucket.bucket_name,
             "function": self.function.function_name,

@@ -1,4 +1,4 @@
-"""Transaction Search of an account and Region: by it spans are kept in CloudWatch Logs, where they are found by their attributes.
+"""Transaction Search of an account and Region, which keeps spans in CloudWatch Logs, searchable by their attributes.
 
 Both resources follow https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch-Transaction-Search-Cloudformation.html (read
 2026-11). The configuration exists once for an account and Region, and changes where every trace of everybody in it goes.
@@ -27,8 +27,8 @@ _WHOLE: Final = 100
 class TransactionSearch(Construct):
     """Turns on Transaction Search for the whole account and Region.
 
-    Deploying it fails where Transaction Search is on already. Removing it from the stack, or deleting the stack, keeps it on: turning it off would
-    take the traces of everybody in the account out of their log group. To turn it off, run
+    Deploying it fails if Transaction Search is already on. Removing it from the stack, or deleting the stack, keeps it on: turning it off would
+    remove the traces of everybody in the account from their log group. To turn it off, run
     `aws xray update-trace-segment-destination --destination XRay`.
 
     Args:
