@@ -297,7 +297,7 @@ def zones(*names: str, **more: Any) -> Edit:
     ("after", "refused"),
     [
         (["us-east-1c", "us-east-1d"], "10.64.0.0/17"),
-        (["us-east-1a", "us-east-1b", "us-east-1c"], "10.64.0.0/18 beside 10.64.0.0/17"),
+        (["us-east-1a", "us-east-1b", "us-east-1c"], "10.64.0.0/18 next to 10.64.0.0/17"),
     ],
 )
 def test_a_subnet_cannot_have_addresses_of_one_that_is_deleted_after_it(

@@ -118,7 +118,7 @@ def test_every_option_of_a_command_is_shown_with_its_type_and_help() -> None:
     section = command_page(app).partition("### cdk-sglang ask\n")[2].partition("\n###")[0]
     assert "| <code>--max-tokens</code> | integer, at least 1 | <code>256</code> |" in section
     section = command_page(app).partition("### cdk-sglang models show\n")[2].partition("\n###")[0]
-    assert "| <code>MODEL</code> | text | *required* | Catalogue id. |" in section
+    assert "| <code>MODEL</code> | text | *required* | Id in the catalogue. |" in section
 
 
 def test_links_into_the_repository_become_links_into_the_site() -> None:

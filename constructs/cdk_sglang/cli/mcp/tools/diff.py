@@ -220,7 +220,7 @@ DIFF_ENVIRONMENT: Final = Tool(
     title="What a deployment would do",
     description=(
         "Synthesises an environment with the CDK CLI (seconds to minutes) and compares it with what is deployed: what is replaced, started "
-        "beside the old or taken away, for how long, at what cost. It reads CloudFormation and changes nothing. Use it last, before a person deploys."
+        "next to the old or removed, for how long, at what cost. It reads CloudFormation and changes nothing. Use it last, before a person deploys."
     ),
     takes=CompareEnvironment,
     gives=Difference,
