@@ -24,14 +24,14 @@ _ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
     "TOKENIZERS_PARALLELISM": "false",
-    # Threads that wait give their core away. Spinning, which is libgomp's default, took 18 s of processor for an answer that took 2.4 s so, on
+    # Waiting threads yield their core. With spinning, libgomp's default, an answer took 18 s of CPU time instead of 2.4 s, on
     # two cores with other work (SmolLM2-135M-Instruct, 389 + 22 tokens, torch of requirements-engine.lock, 2026-12-01).
     "OMP_WAIT_POLICY": "PASSIVE",
 }
 
 
 class EngineMissingError(RuntimeError):
-    """`.venv-engine` is missing, unfinished, or was installed from other pins than this checkout's."""
+    """`.venv-engine` is missing, unfinished, or was installed from pins other than this checkout's."""
 
 
 def recipe_hash(*, root: Path = ROOT) -> str:

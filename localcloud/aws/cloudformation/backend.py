@@ -1,4 +1,4 @@
-"""Repairs of moto's CloudFormation backend, so that `stacks` deploys, and the flow of the CDK CLI works."""
+"""Repairs of moto's CloudFormation backend, so that `stacks` deploys, and the CDK CLI works."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def install() -> None:
     _Backend.update_stack = _update_stack
     _Backend.delete_stack = _delete_stack
     change_sets.install()
-    CloudFormationResponse._validate_different_update = lambda *_: None  # checked where an update begins
+    CloudFormationResponse._validate_different_update = lambda *_: None  # checked at the start of an update
     CloudFormationResponse.delete_stack = _answer_delete_stack
     CloudFormationResponse.list_imports = _answer_list_imports
     CloudFormationResponse.update_termination_protection = _answer_update_termination_protection
@@ -212,7 +212,7 @@ def install() -> None:
 
 
 def _parse_template(template: str) -> dict[str, Any]:
-    """Parse a template; JSON, which CDK writes, is parsed as JSON: moto's parser of YAML takes seconds for a large one."""
+    """Parse a template; JSON, which CDK writes, is parsed as JSON: moto's YAML parser takes seconds for a large one."""
     with contextlib.suppress(ValueError):
         return dict(json.loads(template))
     parsed: dict[str, Any] = _moto_parse_template(template)

@@ -1,4 +1,4 @@
-"""Change sets: how the CDK CLI deploys. Repairs of moto's, in which names are unique in the account and none is ever refused."""
+"""Change sets: how the CDK CLI deploys. Repairs moto's change sets, whose names are unique in the account and which are never refused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ChangeSetNotFoundError(ValidationError):
 
 
 class InvalidChangeSetStatusError(ValidationError):
-    """The change set cannot be executed any more, or never could be."""
+    """The change set cannot be executed, or can no longer be executed."""
 
     code = "InvalidChangeSetStatus"
 
@@ -44,14 +44,14 @@ def install() -> None:
 
 
 def expire(backend: Any, stack: Any) -> None:
-    """Keep the change sets of a stack that has been updated from being executed."""
+    """Prevent the execution of the change sets of a stack that has been updated."""
     for change_set in list(backend.change_sets.values()):
         if change_set.stack_id == stack.stack_id and change_set.execution_status == "AVAILABLE":
             change_set.execution_status = "OBSOLETE"
 
 
 def _create(self: Any, stack_name: str, change_set_type: str, **options: Any) -> tuple[str, str]:
-    """Make a change set; the first one of type CREATE makes its stack, which waits for the execution of one."""
+    """Create a change set; the first one of type CREATE creates its stack, which waits for an execution."""
     check(options["template"])
     present = next((one for one in list(self.stacks.values()) if stack_name in (one.name, one.stack_id)), None)
     if present is not None:
@@ -63,7 +63,7 @@ def _create(self: Any, stack_name: str, change_set_type: str, **options: Any) ->
     ids: tuple[str, str] = _moto_create_change_set(self, stack_name=name, change_set_type=change_set_type, **options)
     change_set = self.change_sets[ids[0]]
     if change_set_type == "CREATE":
-        if present is not None:  # moto has made the stack anew
+        if present is not None:  # moto has recreated the stack
             del self.stacks[change_set.stack_id]
             change_set.stack, change_set.stack_id = present, present.stack_id
     elif updates.changes_anything(present, options["template"], options["parameters"], options.get("tags")):
@@ -75,7 +75,7 @@ def _create(self: Any, stack_name: str, change_set_type: str, **options: Any) ->
 
 
 def _refuse_taken(backend: Any, stack: Any, name: str) -> None:
-    """Refuse a second change set of a name, unless the first one has been executed or cannot be."""
+    """Refuse a second change set with a name, unless the first one has been executed or cannot be."""
     for change_set in list(backend.change_sets.values()):
         if _is(change_set, name, stack.stack_id) and change_set.execution_status == "AVAILABLE":
             raise AlreadyExistsException(f"ChangeSet {change_set.change_set_id} already exists")
@@ -94,7 +94,7 @@ def _execute(self: Any, change_set_name: str, stack_name: str | None = None) -> 
     expire(self, stack)
     change_set.execution_status = "EXECUTE_COMPLETE"
     stack.tags = change_set.tags or stack.tags
-    stack.status = f"{change_set.change_set_type}_IN_PROGRESS"  # the CLI asks for the status at once
+    stack.status = f"{change_set.change_set_type}_IN_PROGRESS"  # the CLI reads the status at once
     kind, template, parameters = change_set.change_set_type, change_set.template, change_set.parameters
     stacks.run(lambda: stacks.deploy(stack, kind, template, parameters), stack)
 
@@ -122,7 +122,7 @@ def _delete(self: Any, change_set_name: str, stack_name: str | None = None) -> N
 
 
 def _answer_create(self: CloudFormationResponse) -> ActionResult:
-    """Check stack and parameters before moto reads them, which raises errors that are none of AWS's."""
+    """Check stack and parameters before moto reads them, since moto raises errors that AWS does not have."""
     parameters, body, previous = self._get_param("Parameters", []), self._get_param("TemplateBody"), {}
     if self._get_param("ChangeSetType", "CREATE") == "UPDATE":
         stack = self.cloudformation_backend.get_stack(self._get_param("StackName"))

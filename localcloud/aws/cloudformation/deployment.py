@@ -1,7 +1,7 @@
 """One operation on a stack: resources are created, updated and removed in dependency order.
 
-moto creates resources as it meets references to them, removes before it adds, and leaves a failed stack half deployed. This module
-replaces that alone: template language, change sets, events and outputs are moto's.
+moto creates resources as it encounters references to them, removes before it adds, and leaves a failed stack half deployed. This module
+replaces only that: template language, change sets, events and outputs are moto's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BOOTSTRAP = "/cdk-bootstrap/"
 
 
 class Deployment:
-    """One operation on a stack, towards one template."""
+    """One operation on a stack, with a target template."""
 
     def __init__(self, stack: Any) -> None:
         self.stack = stack
@@ -52,7 +52,7 @@ class Deployment:
                 self._apply_one(name, template["Resources"][name])
 
     def _refuse_missing(self, slots: dict[str, Any], parameters: dict[str, Any]) -> None:
-        """Refuse parameters of SSM that do not exist, but not that of CDK's bootstrap stack, which the CDK CLI looks at itself."""
+        """Refuse parameters of SSM that do not exist, but not that of CDK's bootstrap stack, which the CDK CLI itself checks."""
         paths = [
             str(parameters.get(name, slot.get("Default", "")))
             for name, slot in slots.items()
@@ -73,7 +73,7 @@ class Deployment:
         """Remove the resources that were replaced or are no longer in the template, dependents first.
 
         Args:
-            template: Template of the resources that stay.
+            template: Template of the resources that remain.
             order_before: Logical ids of the resources before this operation, dependencies first.
             undone: Whether the operation is rolled back, so that the resources it created are removed.
         """
@@ -84,10 +84,10 @@ class Deployment:
         staying = {name for name, body in template["Resources"].items() if _exists(self.map, body)}
         others = [name for name in self.state if name not in order_before]
         remaining = [name for name in reversed(order_before + others) if name in self.state and name not in staying]
-        while remaining:  # resources of moto know dependencies that a template does not show
+        while remaining:  # moto's resources have dependencies that a template does not show
             needs = dependencies({"Resources": {name: self.state[name]["Json"] for name in remaining}})
             problems: dict[str, Exception] = {}
-            held: set[str] = set()  # what a resource that is still there depends on
+            held: set[str] = set()  # dependencies of a resource that still exists
             for name in remaining:
                 if name in held:
                     held |= needs[name]
@@ -105,7 +105,7 @@ class Deployment:
             remaining = left
 
     def forget(self, names: Iterable[str]) -> None:
-        """Leave resources where they are, as those of a stack no longer."""
+        """Keep resources, but remove them from the stack."""
         for name in names:
             self.state.pop(name, None)
             self.map._parsed_resources.pop(name, None)
@@ -125,7 +125,7 @@ class Deployment:
             before |= {
                 "Json": body,
                 "Imports": imports,
-            }  # the deletion policy may have changed, or where a value is from
+            }  # the deletion policy may have changed, or the source of a value
             return
         verb = "UPDATE" if before else "CREATE"
         self._event(name, kind, f"{verb}_IN_PROGRESS")
@@ -151,7 +151,7 @@ class Deployment:
                 account=self.stack.account_id,
                 region=self.stack.region_name,
             )
-            resource.cf_resource_type = definition["Type"]  # which a custom resource says in its first request, too
+            resource.cf_resource_type = definition["Type"]  # a custom resource reports it in its first request, too
             resource.create()
         else:
             name_property = definition["Properties"].get(cls.cloudformation_name_type() or "")
@@ -209,7 +209,7 @@ class Deployment:
         goes = {"Delete", "RetainExceptOnCreate"} if undone else {"Delete"}
         if resource is None or state["Json"].get(policy, "Delete") not in goes:
             return
-        physical = getattr(resource, "physical_resource_id", None)  # which a rule of a security group has not
+        physical = getattr(resource, "physical_resource_id", None)  # which a security group rule lacks
         self._event(name, state["Type"], "DELETE_IN_PROGRESS", physical=physical)
         try:
             if isinstance(resource, Resource):
@@ -249,7 +249,7 @@ def _exists(resource_map: Any, body: dict[str, Any]) -> bool:
 
 
 def text_of(error: Exception) -> str:
-    """Message of an exception, in the words of AWS's error if it is one."""
+    """Message of an exception; for an error of AWS, its own message."""
     return str(getattr(error, "message", "") or error) or type(error).__name__
 
 

@@ -1,4 +1,4 @@
-"""Outputs of stacks, and those that other stacks import: as on AWS, they can be neither changed nor removed meanwhile.
+"""Outputs of stacks, and those that other stacks import: as on AWS, imported ones can be neither changed nor removed.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-exports.html (read 2026-12)
 """
@@ -14,10 +14,10 @@ from moto.cloudformation.exceptions import ValidationError
 
 
 def imported(node: Any, resources: Any) -> set[str]:
-    """Names of the exports that a piece of a template imports; the branch that an `Fn::If` does not take imports nothing.
+    """Names of the exports that a part of a template imports; the branch that an `Fn::If` does not take imports nothing.
 
     Args:
-        node: The piece.
+        node: The part.
         resources: moto's map of the stack's resources, with its parameters and conditions.
     """
     if isinstance(node, list):
@@ -38,7 +38,7 @@ def importers(backend: Any, name: str) -> list[str]:
 
 
 def refusal_of_removal(stack: Any) -> str:
-    """Why a stack cannot be deleted, in AWS's words; empty if no other stack imports anything of it."""
+    """Why a stack cannot be deleted, in AWS's words; empty if no other stack imports its outputs."""
     return next((f"Delete canceled. Cannot delete export {one}" for one in _in_use(stack, _own(stack))), "")
 
 
@@ -50,7 +50,7 @@ def publish(stack: Any, template: dict[str, Any]) -> None:
         template: Its new template.
 
     Raises:
-        ValidationError: Another stack imports what would change or go, or exports the same name.
+        ValidationError: Another stack imports what would change or be removed, or exports the same name.
     """
     resources, conditions = stack.resource_map, stack.resource_map.lazy_condition_map
     shown = {
@@ -116,7 +116,7 @@ def _own(stack: Any) -> dict[str, parsing.Export]:
 
 
 def _imports(stack: Any) -> set[str]:
-    """Exports that a stack imports now: those of its resources, and of its outputs."""
+    """Exports that a stack currently imports, in its resources and outputs."""
     resources = list(stack.__dict__.get("applied", {}).values())
     by_outputs: set[str] = stack.__dict__.get("imported_by_outputs", set())
     return by_outputs.union(*(state["Imports"] for state in resources))

@@ -1,7 +1,7 @@
-"""Names that CloudFormation generates for resources without one: stack, logical id and a random end, shortened to the service's limit.
+"""Names that CloudFormation generates for resources without one: stack, logical id and a random suffix, shortened to the service's limit.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-name.html (read 2026-12). AWS does not document how it shortens;
-here the stack's name and the logical id share the room, as in names that AWS has generated. SageMaker's and CodeBuild's types
+here the stack's name and the logical id share the available length, as in names that AWS has generated. SageMaker's and CodeBuild's types
 (`Resource.NAMED_AFTER_STACK`) have the logical id alone in front: AWS documents neither form for them, and nothing may rely on one.
 """
 
@@ -29,7 +29,7 @@ _LONGEST: Final = {
 _LONGEST_OF_OTHERS: Final = 255
 _LOWER_CASE: Final = ("AWS::ECR::Repository", "AWS::S3::Bucket")
 _MOTOS_OWN: Final = ("AWS::ElasticLoadBalancingV2::", "AWS::IAM::Policy", "AWS::S3::Bucket")
-"""Types for which moto's name has the form of AWS's already."""
+"""Types for which moto's name already has AWS's form."""
 _moto_name = parsing.generate_resource_name
 
 
@@ -55,5 +55,5 @@ def stack_of(stack_id: str) -> str:
 
 
 def suffix() -> str:
-    """Random end of a generated name, as CloudFormation's."""
+    """Random suffix of a generated name, like CloudFormation's."""
     return "".join(secrets.choice(string.ascii_uppercase + string.digits) for _ in range(_RANDOM))

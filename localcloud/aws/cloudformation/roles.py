@@ -1,6 +1,6 @@
-"""What services look at in a role before they make a resource with it: that they may assume it, and what it may do at that moment.
+"""What services check in a role before they create a resource with it: that they may assume it, and its permissions at that moment.
 
-A role that the embedded AWS does not have is not judged, since it may be one of the user's. Whether the deployer may pass a role is not judged either.
+A role that the embedded AWS does not have is not checked, since it may belong to the user. Whether the deployer may pass a role is not checked either.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ class Trust:
 
 @dataclass(frozen=True)
 class Need:
-    """Actions that a service tries, or asks IAM about, while it makes a resource.
+    """Actions that a service tries, or checks with IAM, while it creates a resource.
 
     Attributes:
-        when: Path in the properties that asks for the actions where it exists.
+        when: Path in the properties that requires the actions if it exists.
         actions: The actions.
         refusal: Message, with `{role}`, `{verb}` for the action without its prefix, and `{value}` for the value at the path.
-        starts: What the value starts with or contains, for values of several kinds.
+        starts: Prefix or part of the value, for values of several kinds.
     """
 
     when: str
@@ -88,7 +88,7 @@ TRUSTS: Final[Mapping[str, Trust]] = {
 }
 """By type: the services' principals are those of
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_aws-services-that-work-with-iam.html (read 2026-12); the messages those of the services'
-own refusals as users report them. A flow log is made all the same, and then has an access error and no data."""
+own refusals as users report them. A flow log is created all the same, and then has an access error and no data."""
 
 _PULL: Final = (
     "ecr:BatchGetImage",
@@ -147,8 +147,8 @@ NEEDS: Final[Mapping[str, tuple[Need, ...]]] = {
 }
 """By type: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html, .../configuration-vpc.html,
 https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html (CreateModel) and
-https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html (read 2026-12). What SageMaker finds when it starts the first copy, such as a subnet
-that it may not join, is found here with the model."""
+https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html (read 2026-12). Problems that SageMaker finds when it starts the first copy, such as a subnet
+that it may not join, are found here with the model."""
 
 
 def check(resource_type: str, properties: Mapping[str, Any], *, account: str, region: str) -> None:
@@ -189,7 +189,7 @@ def _check_need(need: Need, properties: Mapping[str, Any], role: str) -> None:
 
 
 def _resource(action: str, value: Any) -> str:
-    """Return the ARN that an action is on, for queues, topics and data in S3; of others any of the role's resources is enough."""
+    """Return the ARN that an action is on, for queues, topics and data in S3; for others any of the role's resources is enough."""
     if isinstance(value, str) and value.startswith("s3://"):
         bucket, _, key = value.removeprefix("s3://").partition("/")
         return f"arn:aws:s3:::{bucket}" if action == "s3:ListBucket" else f"arn:aws:s3:::{bucket}/{key}x"
@@ -216,7 +216,7 @@ def _at(properties: Any, path: str) -> Any:
 
 
 def _trust_policy(role: Any, region: str) -> Mapping[str, Any] | None:
-    """Return a role's trust policy; None for a role that is not here."""
+    """Return a role's trust policy; None for a role that does not exist here."""
     if not isinstance(role, str) or not role.startswith("arn:"):
         return None
     try:
@@ -276,7 +276,7 @@ def _unmet(condition: Mapping[str, Any], service: str, *, account: str, region: 
 
 
 def _from_here(pattern: str, service: str, *, account: str, region: str) -> bool:
-    """Whether a pattern of ARNs may match one of a service's resources in an account and Region; what comes after these is not compared."""
+    """Whether a pattern of ARNs may match one of a service's resources in an account and Region; the rest of the ARN is not compared."""
     fields = pattern.split(":", _ARN_FIELDS)
     own = ("arn", get_partition(region), service, region, account)
     return all(fnmatch.fnmatchcase(value, field) for value, field in zip(own, fields, strict=False))

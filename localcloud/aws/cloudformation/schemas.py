@@ -32,7 +32,7 @@ def check(type_name: str, properties: dict[str, Any], *, known: bool = False) ->
     Args:
         type_name: Resource type.
         properties: Its properties.
-        known: Whether the type exists although the registry has no schema of it.
+        known: Whether the type exists although the registry has no schema for it.
     """
     if type_name.startswith("Custom::"):
         return
@@ -91,7 +91,7 @@ def _lenient(strict: Any, name: str, pattern: str) -> Any:
 
 
 def _usable(node: Any) -> Any:
-    """Drop patterns that Python cannot compile, so that the rest of the schema still holds."""
+    """Drop patterns that Python cannot compile, so that the rest of the schema still applies."""
     if isinstance(node, dict):
         if isinstance(node.get("pattern"), str) and not _compiles(node["pattern"]):
             del node["pattern"]

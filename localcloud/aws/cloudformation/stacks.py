@@ -29,7 +29,7 @@ _NOT_UPDATABLE = frozenset(
 )
 _NOTHING: dict[str, Any] = {"Resources": {}}
 _DECIDING = threading.Lock()
-"""Held where a creation is given up, and where it is decided how it has ended."""
+"""Held while a creation is abandoned, and while its outcome is decided."""
 _MOMENT_S = 60.0
 
 
@@ -42,7 +42,7 @@ def run(work: Callable[[], None], stack: Any) -> None:
 
 
 def check_updatable(stack: Any) -> None:
-    """Refuse to update a stack while something is in progress, before its creation, and after what only a deletion or a rollback ends.
+    """Refuse to update a stack while something is in progress, before its creation, and in states that only a deletion or a rollback ends.
 
     Raises:
         ValidationError: The stack's status does not allow it.
@@ -52,7 +52,7 @@ def check_updatable(stack: Any) -> None:
 
 
 def await_end(stack: Any, *, at_most_s: float) -> None:
-    """Return when nothing is in progress at a stack any more, or after some seconds of this machine."""
+    """Return when no operation on a stack is in progress, or after some seconds of real time."""
     began = time.monotonic()
     while stack.status.endswith("_IN_PROGRESS") and stack.status != "REVIEW_IN_PROGRESS":
         if time.monotonic() > began + at_most_s:
@@ -92,7 +92,7 @@ def deploy(stack: Any, verb: str, template: str, parameters: dict[str, Any]) -> 
 
 
 def cancel_creation(stack: Any, done: Callable[[], None]) -> bool:
-    """Give up the creation of a stack for its deletion; what is being created is cancelled and removed with the rest.
+    """Abandon the creation of a stack to delete it; what is being created is cancelled and removed with the rest.
 
     Args:
         stack: The stack.
@@ -106,7 +106,7 @@ def cancel_creation(stack: Any, done: Callable[[], None]) -> bool:
             stack.__dict__["given_up"], stack.status = done, "DELETE_IN_PROGRESS"
             cancelled.add(stack.stack_id)
             return True
-    if stack.status == "CREATE_IN_PROGRESS":  # for a moment only: everything exists, or it is about to be rolled back
+    if stack.status == "CREATE_IN_PROGRESS":  # only briefly: everything exists, or it is about to be rolled back
         clock().wait_until(lambda: stack.status != "CREATE_IN_PROGRESS", timeout_s=_MOMENT_S, what=stack.name)
     return False
 
@@ -133,13 +133,13 @@ def _roll_back(
 
 
 def delete(stack: Any, done: Callable[[], None], *, retained: Collection[str] = (), forced: bool = False) -> None:
-    """Delete a stack in the background; one whose exports another stack imports stays as it is.
+    """Delete a stack in the background; one whose exports another stack imports is kept.
 
     Args:
         stack: The stack.
         done: What is called when everything has been removed.
-        retained: Logical ids of resources that are left where they are.
-        forced: Whether resources whose removal fails are left where they are.
+        retained: Logical ids of resources that are kept.
+        forced: Whether resources whose removal fails are kept.
     """
     before = stack.status
     stack.status = "DELETE_IN_PROGRESS"
@@ -156,7 +156,7 @@ def delete(stack: Any, done: Callable[[], None], *, retained: Collection[str] = 
 
 
 def destroy(stack: Any, done: Callable[[], None], *, retained: Collection[str] = (), forced: bool = False) -> None:
-    """Remove every resource, dependents first; arguments as of `delete`."""
+    """Remove every resource, dependents first; arguments as for `delete`."""
     cancelled.discard(stack.stack_id)
     _finish(stack, "DELETE_IN_PROGRESS", "User Initiated")
     deployment = Deployment(stack)

@@ -1,4 +1,4 @@
-"""References between the resources of a template, and the faults of one that AWS refuses at once."""
+"""References between the resources of a template, and template errors that AWS refuses at once."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _SUB = re.compile(r"\$\{([A-Za-z0-9]+)(?:\.[^}]*)?\}")
 
 
 def check(template: str) -> None:
-    """Refuse a template without resources, or one that refers to what is not in it.
+    """Refuse a template without resources, or one with unresolved references.
 
     Raises:
-        ValidationError: What is wrong.
+        ValidationError: The template is refused.
     """
     body = models.Stack.parse_template(template)
     if not body.get("Resources"):
@@ -47,7 +47,7 @@ def dependencies(template: dict[str, Any]) -> dict[str, set[str]]:
 
 
 def references(node: Any) -> set[str]:
-    """Logical ids that a piece of a template refers to."""
+    """Logical ids that a part of a template refers to."""
     found: set[str] = set()
     if isinstance(node, list):
         for item in node:

@@ -18,7 +18,7 @@ def parameters_of(template: str, parameters: list[dict[str, Any]], *, previous: 
     Args:
         template: The template.
         parameters: The parameters as the API takes them.
-        previous: Values of the stack's parameters, none before its creation.
+        previous: Values of the stack's parameters, empty before its creation.
 
     Raises:
         ValidationError: A parameter is unknown, has no value, or has one that the template does not allow.
@@ -60,7 +60,7 @@ def changes_anything(stack: Any, template: str, parameters: Mapping[str, Any], t
         stack: The stack.
         template: Its next template.
         parameters: The next values that the template's defaults do not give.
-        tags: Its next tags; None or none of them keeps the present ones.
+        tags: Its next tags; None or an empty list keeps the current ones.
     """
     parsed = models.Stack.parse_template(template)
     slots = parsed.get("Parameters", {})

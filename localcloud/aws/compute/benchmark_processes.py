@@ -1,4 +1,4 @@
-"""AI benchmark jobs that send requests: AIPerf as a process, with the workload's parameters as its options, as in the job's container."""
+"""AI benchmark jobs that send requests: AIPerf runs as a process, with the workload's parameters as options, as in the job's container."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ FILES: Final = ("profile_export.jsonl", "profile_export_aiperf.json")
 """Files of AIPerf 0.13.0 that a job's archive holds."""
 _LOG_BYTES: Final = 2000
 _VARIABLE: Final = "LOCALCLOUD_BEARER"
-"""Variable of AIPerf's process with the bearer token, which is in no file and in no list of processes."""
+"""Variable of AIPerf's process with the bearer token, which must not appear in a file or a process list."""
 _TOKEN_LIFE: Final = timedelta(hours=12)
-"""Longest life of a bearer token of SageMaker's OpenAI path."""
+"""Maximum lifetime of a bearer token of SageMaker's OpenAI path."""
 
 
 def options(workload: Mapping[str, Any]) -> list[str]:
@@ -47,7 +47,7 @@ def options(workload: Mapping[str, Any]) -> list[str]:
 
 
 def _configuration(model: str, url: str) -> dict[str, Any]:
-    """Return what AIPerf takes from a file alone, the token; its options win over all else (AIPerf 0.13.0, tried 2026-12)."""
+    """Return the token, which AIPerf reads only from a file; its options take precedence over everything else (AIPerf 0.13.0, tried 2026-12)."""
     return {
         "benchmark": {
             "models": {"items": [{"name": model}]},
@@ -77,7 +77,7 @@ class BenchmarkProcess:
         self._thread.start()
 
     def ask_to_end(self) -> None:
-        """Let AIPerf write what it has measured, and end."""
+        """Let AIPerf write its measurements and end."""
         self._ended.set()
         if self._process is not None:
             with suppress(ProcessLookupError):

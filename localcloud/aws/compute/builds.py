@@ -1,7 +1,7 @@
-"""CodeBuild: builds of which everything is real except the build step.
+"""CodeBuild: everything about a build is real except the build step.
 
-A build has the variables of its project and its own, its source and its phases. The step stands for the machine that would run the
-commands: with `IMAGE_TAG` it pushes an image whose digest follows from source and base image; any other build does nothing. A test
+A build has the variables of its project and its own, its source and its phases. The step stands in for the machine that would run the
+commands: with `IMAGE_TAG` it pushes an image whose digest depends on source and base image; any other build does nothing. A test
 may use another step.
 """
 
@@ -66,7 +66,7 @@ def push_image(build: Build) -> None:
         repository_name=build.variables["REPOSITORY"],
         image_manifest=manifest,
         image_tag=build.variables["IMAGE_TAG"],
-        # Of a manifest without layers moto draws the digest from 101 numbers; a registry hashes the manifest.
+        # For a manifest without layers moto picks one of 101 random digests; a registry hashes the manifest.
         digest=f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}",
     )
 
@@ -118,7 +118,7 @@ def _start_build(self: CodeBuildResponse) -> ActionResult:
 
 
 def _check_role(role: str | None, source: str, *, region: str) -> None:
-    """Refuse a build whose role may not read its source; its commands would not even begin."""
+    """Refuse a build whose role may not read its source; its commands would not even start."""
     denial = access.reading(role, f"s3://{source}", region=region)
     if denial is not None:
         raise BuildFailedError(f"CLIENT_ERROR: AccessDenied: {denial} for primary source and source version")

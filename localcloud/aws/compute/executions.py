@@ -1,4 +1,4 @@
-"""Executions of state machines follow the clock: Wait states, retries, task tokens and time-outs, on a driven clock too."""
+"""Executions of state machines follow the clock, including a driven one: Wait states, retries, task tokens and time-outs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from localcloud.aws.clock import clock
 
 _POLL_S = 0.1
-"""Seconds between two looks at a real clock, which may have been moved."""
+"""Seconds between two reads of a real clock, which may have been moved."""
 _here: Any = threading.local()
 
 
@@ -48,7 +48,7 @@ class _OverError(Exception):
 
 
 class _UnwindError(BaseException):
-    """Passes through a state's retriers and catchers, which do not apply when the execution itself has ended."""
+    """Not caught by a state's retriers and catchers, which do not apply once the execution itself has ended."""
 
 
 def role() -> str:
@@ -58,7 +58,7 @@ def role() -> str:
 
 
 def _pause(env: Any, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
-    """Let time pass until `until` holds, but no longer than the execution runs."""
+    """Let time pass until `until` holds, but not beyond the end of the execution."""
     end, root = clock().now() + max(0.0, seconds), getattr(_here, "env", env)
 
     def over() -> bool:
@@ -90,9 +90,9 @@ def _sleep(seconds: float) -> None:
 
 
 def _wait_for_token(self: Any, env: Any, timeout_seconds: int, callback_endpoint: Any, heartbeat_endpoint: Any) -> Any:
-    """Wait until somebody sends the outcome of the task, its time-out is over, or no heartbeat came in time."""
+    """Wait until the outcome of the task is sent, its time-out is over, or a heartbeat is overdue."""
     if getattr(self.timeout, "is_default", False):
-        timeout_seconds = TimeoutSeconds.DEFAULT_TIMEOUT_SECONDS  # moto's default is HeartbeatSeconds if there are any
+        timeout_seconds = TimeoutSeconds.DEFAULT_TIMEOUT_SECONDS  # moto's default is HeartbeatSeconds, if set
     end, answered = clock().now() + timeout_seconds, callback_endpoint._notify_event.is_set
     beat = heartbeat_endpoint and heartbeat_endpoint._next_heartbeat_event
     outcome: Any = None
@@ -168,7 +168,7 @@ def _eval_states(self: Any, env: Any) -> None:
 
 
 def _set_error(self: Any, error: Any) -> None:
-    """Keep the end of an execution that was stopped or timed out before one of its tasks failed."""
+    """Keep the status of an execution that was stopped or timed out before one of its tasks failed."""
     if self._program_state is None or self.is_running():
         _moto_set_error(self, error)
 
@@ -197,7 +197,7 @@ def _wait_for_branches(self: Any) -> None:
 
 
 class _Datetime(dt.datetime):
-    """`datetime` whose present is the clock's."""
+    """`datetime` whose current time is the clock's."""
 
     @classmethod
     def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:  # type: ignore[override]  # the base returns its own class
@@ -225,7 +225,7 @@ def install() -> None:
     BranchWorkerPool.wait = _wait_for_branches
     EventManager._get_current_timestamp = staticmethod(lambda: clock().utc())
     present = types.SimpleNamespace(datetime=_Datetime, timezone=dt.timezone, date=dt.date, timedelta=dt.timedelta)
-    # Components keep nothing of an execution, and parsing takes a second.
+    # Components keep no state of an execution, and parsing takes a second.
     AmazonStateLanguageParser.parse = staticmethod(functools.lru_cache(maxsize=32)(_moto_parse))
     for module in (parser_models, execution_module, state, timestamp):
         module.datetime = present

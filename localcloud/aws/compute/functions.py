@@ -1,4 +1,4 @@
-"""Lambda functions, each invocation a process with the function's code, environment and time-out; no Docker.
+"""Lambda functions: each invocation is a process with the function's code, environment and time-out, without Docker.
 
 A test may use another runner, for example one that runs handlers in its own process.
 """
@@ -72,7 +72,7 @@ const done = (code, answer) => { fs.writeFileSync(process.env.LOCALCLOUD_ANSWER,
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an invocation came to.
+    """Outcome of an invocation.
 
     Args:
         result: Answer of the handler, or its error, as JSON.
@@ -117,7 +117,7 @@ def run_in_a_subprocess(function: Any, event: str, client_context: dict[str, Any
 
 
 def _run_python(code: Path, variables: dict[str, str], event: str, timeout_s: float) -> warm.Ended:
-    """Run a Python function in a fork; alone where it sets what Python reads when it starts, and where forks of loaded programs are unsafe."""
+    """Run a Python function in a fork; in a new process if it sets variables that Python reads at start, or if forking is unsafe."""
     if sys.platform != "linux" or any(
         name.startswith("PYTHON") for name in variables.keys() - {"PYTHONDONTWRITEBYTECODE"}
     ):
@@ -165,13 +165,13 @@ def invoke(
 
     Args:
         function: The function.
-        event: Event of the invocation, as JSON text or as what it stands for.
-        client_context: What the function finds as its context's client context; such an invocation always has a process of its own.
+        event: Event of the invocation, as JSON text or as the parsed value.
+        client_context: What the function finds as its context's client context; such an invocation always runs in a process of its own.
             Default: none.
     """
     text = event if isinstance(event, str) else json.dumps(event or {})
     done = _runner(function, text) if client_context is None else run_in_a_subprocess(function, text, client_context)
-    lines = done.output or (done.result if done.failed else "")  # an answer may say what must not be logged
+    lines = done.output or (done.result if done.failed else "")  # an answer may contain what must not be logged
     if logs.may_log(function.role, function.account_id, function.region, function.logs_group_name):
         function.logs_backend.ensure_log_group(function.logs_group_name)
         if lines:
@@ -194,7 +194,7 @@ def environment(function: Any, answer: Path, client_context: dict[str, Any] | No
     variables = {
         "PATH": os.environ.get("PATH", ""),
         "PYTHONDONTWRITEBYTECODE": "1",
-        # Lambda's runtime has the SDK for JavaScript; here npm's packages stand for it, if they have it.
+        # Lambda's runtime has the SDK for JavaScript; here npm's packages replace it, if they contain it.
         "NODE_PATH": os.environ.get("LOCALCLOUD_NODE_PATH", str(REPOSITORY / "node_modules")),
         "_HANDLER": str(function.handler),
         "LAMBDA_TASK_ROOT": str(answer.parent / "task"),

@@ -80,7 +80,7 @@ def tick() -> None:
 
 
 def background(work: Callable[[], None]) -> None:
-    """Do the work in a thread of its own; on a driven clock before this returns, unless it waits, so that a test sees the result."""
+    """Do the work in a thread of its own; on a driven clock it runs before this returns, unless it waits, so that a test sees the result."""
     clock().background(work, name="localcloud-invocation")
 
 
@@ -144,6 +144,6 @@ _moto_function_of_template = LambdaFunction.create_from_cloudformation_json.__fu
 
 
 def install() -> None:
-    """Teach moto's functions their dead-letter queues and log groups."""
+    """Add dead-letter queues and log groups to moto's functions."""
     LambdaFunction.__init__ = _function
     LambdaFunction.create_from_cloudformation_json = classmethod(_function_of_template)

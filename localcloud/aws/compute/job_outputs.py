@@ -1,6 +1,6 @@
-"""What SageMaker's jobs write to S3 when they complete: stand-ins, since nothing trains and nobody sends requests here.
+"""What SageMaker's jobs write to S3 when they complete: stand-ins, since here nothing is trained and no requests are sent.
 
-A stand-in has the layout and the formats of the real job, and invented figures; it says so in what it writes. A test may use another step.
+A stand-in has the layout and the formats of the real job, and invented figures; its content says so. A test may use another step.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ Step = Callable[[Job], None]
 
 
 def train_draft(job: Job) -> None:
-    """Write what an EAGLE job leaves (aws-samples, 03-features/speculative-decoding/EAGLE, read 2026-11).
+    """Write the output of an EAGLE job (aws-samples, 03-features/speculative-decoding/EAGLE, read 2026-11).
 
     `draft/` has an EAGLE-3 draft of zeros that fits the base model's config.json; `results/` has an evaluation at two concurrencies.
     """
@@ -127,7 +127,7 @@ def train_draft(job: Job) -> None:
 
 
 def _eagle3(base: dict[str, Any]) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Names, types and shapes of a draft's tensors, as SGLang's loader of LlamaForCausalLMEagle3 knows them."""
+    """Names, types and shapes of a draft's tensors, as SGLang's loader of LlamaForCausalLMEagle3 expects them."""
     hidden, inner, heads = base["hidden_size"], base["intermediate_size"], base["num_attention_heads"]
     size = base.get("head_dim") or hidden // heads
     vocabulary = base["vocab_size"]
@@ -171,7 +171,7 @@ def _safetensors(tensors: dict[str, tuple[str, tuple[int, ...]]]) -> bytes:
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
-    """Figures of a benchmark job; each request has the same.
+    """Figures of a benchmark job; all requests have the same.
 
     Args:
         ttft_ms: Time to the first token, in milliseconds.
@@ -184,7 +184,7 @@ class Speed:
 
 UNAVAILABLE: Final = {"code": 503, "type": "ServiceUnavailable", "message": "the endpoint refused the request"}
 THROTTLED: Final = {"code": 429, "type": "Too Many Requests", "message": '{"__type": "ThrottlingException"}'}
-"""Errors of AIPerf's records with which an endpoint refuses requests."""
+"""Errors in AIPerf's records for requests that an endpoint refuses."""
 
 
 def benchmark(job: Job, speed: Speed = Speed(), *, failed: int = 0, error: Mapping[str, object] = UNAVAILABLE) -> None:
@@ -193,8 +193,8 @@ def benchmark(job: Job, speed: Speed = Speed(), *, failed: int = 0, error: Mappi
     Args:
         job: The job.
         speed: Figures of every request.
-        failed: Number of requests at the beginning that the endpoint refuses.
-        error: How it refuses them.
+        failed: Number of requests that the endpoint refuses, at the beginning.
+        error: Error with which it refuses them.
     """
     job.may("sagemaker:InvokeEndpoint")
     records = list(_records(job, speed, failed, error))

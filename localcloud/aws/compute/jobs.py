@@ -56,7 +56,7 @@ _OPTIMIZATION = _Kind(
     fault="optimization-job",
 )
 _UNLIMITED_S = 86400
-"""Longest run of a job without a stopping condition."""
+"""Maximum run time of a job without a stopping condition."""
 _BENCHMARK = _Kind(
     noun="AIBenchmarkJob",
     prefix="AIBenchmarkJob",
@@ -94,7 +94,7 @@ def _now(record: Record, kind: _Kind) -> dict[str, Any]:
 
 
 def _complete(record: Record, kind: _Kind) -> None:
-    """Let a job whose time has come do what it is there for, once."""
+    """Run the step of a job whose time is over, once."""
     data = record.data
     if clock().now() < data["_ends"] or data["_result"] != kind.completed or data["_written"]:
         return
@@ -106,7 +106,7 @@ def _complete(record: Record, kind: _Kind) -> None:
 
 
 def tick() -> None:
-    """Complete the jobs whose time has come."""
+    """Complete the jobs whose time is over."""
     with LOCK:
         for state in stores():
             for kind in (_OPTIMIZATION, _BENCHMARK):
@@ -144,7 +144,7 @@ def _create(kind: _Kind) -> Handler:
 
 
 def _start_process(data: dict[str, Any]) -> None:
-    """Let a benchmark job end when its process does, and not by the clock."""
+    """Let a benchmark job end with its process, and not by the clock."""
 
     def done(reason: str | None) -> None:
         with LOCK:

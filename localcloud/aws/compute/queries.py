@@ -1,7 +1,7 @@
 """Queries of Athena, run by DuckDB over the objects of Glue's tables; moto answers every query with no rows.
 
-A table's files are read from S3 as they are, with the folders of its partitions as columns. What Athena refuses is refused in Athena's words
-(Athena engine version 3, messages as users report them, read 2026-12): a table that is missing, a query that names no value for an injected
+A table's files are read from S3 as they are, with the folders of its partitions as columns. Queries that Athena refuses are refused with Athena's messages
+(Athena engine version 3, messages as users report them, read 2026-12): a missing table, a query without a value for an injected
 partition, and one that reads more than its workgroup allows. The SQL is DuckDB's, which differs from Trino's in functions of dates and of text.
 """
 
@@ -60,7 +60,7 @@ def install() -> None:
 
 
 def _store(backend: AthenaBackend, identifier: str) -> None:
-    """Run a query that was just accepted, and write its answer where its workgroup says."""
+    """Run a query that was just accepted, and write its result to the location of its workgroup."""
     execution: Execution = backend.executions[identifier]
     status: dict[str, Any] = {"scanned": 0}
     try:
@@ -74,7 +74,7 @@ def _store(backend: AthenaBackend, identifier: str) -> None:
 
 
 def _described(response: AthenaResponse) -> str:
-    """Add to moto's description of a query how it ended, and how much it read."""
+    """Add to moto's description of a query its outcome, and how much it read."""
     content = json.loads(getattr(response, _STATUS)())
     one = content["QueryExecution"]
     status = getattr(response.athena_backend.executions[one["QueryExecutionId"]], _STATUS, {})
@@ -123,7 +123,7 @@ def _run(backend: AthenaBackend, execution: Execution) -> _Done:
 
 
 def _load(backend: AthenaBackend, connection: Any, database: str, table: dict[str, Any], folder: Path) -> int:
-    """Make a table of DuckDB of a table of Glue; return the bytes of its files."""
+    """Create a DuckDB table from a Glue table; return the bytes of its files."""
     storage = table["StorageDescriptor"]
     columns = {one["Name"]: _SQL.get(one["Type"], one["Type"].upper()) for one in storage["Columns"]}
     keys = {one["Name"]: "VARCHAR" for one in table.get("PartitionKeys", ())}
@@ -139,7 +139,7 @@ def _load(backend: AthenaBackend, connection: Any, database: str, table: dict[st
             continue
         values = dict(part.split("=", 1) for part in key.removeprefix(prefix).split("/") if "=" in part)
         if set(values) != set(keys):
-            continue  # Athena looks below the places that the projection names
+            continue  # Athena reads only the locations that the projection names
         path = folder / f"{database}-{table['Name']}-{number}.parquet"
         path.write_bytes(stored.value)
         scanned += path.stat().st_size
@@ -153,7 +153,7 @@ def _load(backend: AthenaBackend, connection: Any, database: str, table: dict[st
 
 
 def _of(connection: Any, source: str, columns: dict[str, str]) -> list[str]:
-    """Return the columns of a table that a file has; Athena takes the others as empty."""
+    """Return the columns of a table that a file has; Athena treats the others as empty."""
     cursor = connection.execute(f"SELECT * FROM {source} LIMIT 0")
     return [one[0] for one in cursor.description if one[0] in columns]
 

@@ -1,7 +1,7 @@
-"""Requests for higher quotas: accepted as by AWS, and granted by a rule instead of a person.
+"""Requests for higher quotas: accepted as on AWS, and granted by a rule instead of a person.
 
 The rule: every request for more than the quota's value is granted in full, once `Settings.quota_s` seconds have passed (0: at once). Until
-then its status is PENDING, then APPROVED; AWS takes from minutes to days, and may refuse.
+then its status is PENDING, then APPROVED; AWS takes minutes to days, and may refuse.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class _Request:
 
 
 def _requests(response: ServiceQuotasResponse) -> list[_Request]:
-    """Requests of an account and Region, the newest first; moto's reset forgets them."""
+    """Requests of an account and Region, newest first; moto's reset deletes them."""
     kept: list[_Request] = response.backend.__dict__.setdefault("localcloud_requests", [])
     return kept
 
@@ -94,7 +94,7 @@ def _list(self: ServiceQuotasResponse) -> str:
 
 
 def install(find: Find) -> None:
-    """Let moto's Service Quotas take requests.
+    """Let moto's Service Quotas accept requests.
 
     Args:
         find: Returns a quota.

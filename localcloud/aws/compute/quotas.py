@@ -1,9 +1,9 @@
 """Service Quotas of SageMaker: instances for endpoints, by type, in all and of one, and for training jobs by type, and parallel AI benchmark jobs.
 
-Of Bedrock AgentCore it has agents.
+For Bedrock AgentCore, the quota of agents.
 
-Names and values are AWS's (`hosting.limits`); a code that nobody has seen is invented. The faults `endpoint-quota-zero` and
-`job-quota-zero` make the quota of a type zero, for whoever asks, for endpoints and for jobs; `agent-quota-zero` that of AgentCore's agents.
+Names and values are AWS's (`hosting.limits`); unknown codes are invented. The faults `endpoint-quota-zero` and
+`job-quota-zero` make the quota of a type zero for every caller, for endpoints and for jobs; `agent-quota-zero` that of AgentCore's agents.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SERVICES = {"sagemaker": "Amazon SageMaker", _AGENTCORE: "Amazon Bedrock AgentC
 
 
 def put(name: str, value: float | None) -> None:
-    """Set a quota of SageMaker, or with None give it back the value that it had.
+    """Set a quota of SageMaker, or with None restore its previous value.
 
     Raises:
         ValueError: There is no such quota, or the value is negative.
@@ -43,7 +43,7 @@ def put(name: str, value: float | None) -> None:
 
 
 def check_job(instance_type: str | None, *, running: int) -> None:
-    """Refuse a job whose instance type has no room in its quota, as CreateOptimizationJob does.
+    """Refuse a job whose instance type has used up its quota, as CreateOptimizationJob does.
 
     Args:
         instance_type: Type of the job's instance. Default: nothing is checked.
@@ -147,7 +147,7 @@ _moto_defaults = ServiceQuotasResponse.list_aws_default_service_quotas
 
 
 def install() -> None:
-    """Let moto's Service Quotas know SageMaker's."""
+    """Add SageMaker's quotas to moto's Service Quotas."""
     ServiceQuotasResponse.get_service_quota = _get
     ServiceQuotasResponse.get_aws_default_service_quota = _get_default
     ServiceQuotasResponse.list_aws_default_service_quotas = _list_defaults

@@ -1,4 +1,4 @@
-"""Registries of other accounts, such as AWS's own containers: nothing is pulled here, so they have every image that is asked for."""
+"""Registries of other accounts, such as AWS's own containers: nothing is pulled here, so they have every requested image."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ def _digits(registry: str | None, repository: str, image: dict[str, str]) -> str
 
 
 def install() -> None:
-    """Answer for registries of other accounts, which moto takes for the account's own."""
+    """Answer for registries of other accounts, which moto treats as the account's own."""
     ECRBackend.batch_get_image = _of_others(ECRBackend.batch_get_image)

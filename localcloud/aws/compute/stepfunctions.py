@@ -27,7 +27,7 @@ from localcloud.aws.settings import current
 
 
 def _normalise(self: Any, response: Any, *_: Any, **__: Any) -> None:
-    """Convert dates in a response to text, since Step Functions passes JSON on; moto leaves boto3's dates in."""
+    """Convert dates in a response to text, since Step Functions passes on JSON; moto leaves boto3's dates unconverted."""
     del self
     items = (
         response.items() if isinstance(response, dict) else enumerate(response) if isinstance(response, list) else ()
@@ -84,7 +84,7 @@ def _tell(execution: Any) -> None:
 
 
 def _stop(self: StepFunctionResponse) -> ActionResult:
-    """StopExecution, with the error and the cause that moto drops; an execution that has ended stays as it is."""
+    """StopExecution, with the error and the cause that moto drops; an execution that has ended is not changed."""
     execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
     if execution.status == "RUNNING":
         execution.stop(stop_date=clock().utc(), error=self._get_param("error"), cause=self._get_param("cause"))
@@ -125,7 +125,7 @@ def _send_heartbeat(self: StepFunctionResponse) -> ActionResult:
 
 
 def _answer(self: StepFunctionResponse, outcome: Any) -> ActionResult:
-    """Give an outcome, or a heartbeat (the token alone), to the task with this token, whose execution may have ended."""
+    """Send an outcome, or a heartbeat (only the token), to the task with this token, whose execution may have ended."""
     token = outcome if isinstance(outcome, str) else outcome.callback_id
     executions = [run for machine in self.stepfunction_backend.state_machines for run in machine.executions]
     pools = [run.exec_worker.env.callback_pool_manager for run in executions if run.exec_worker and run.exec_worker.env]
@@ -170,7 +170,7 @@ _moto_start_execution = StepFunctionsParserBackend.start_execution
 
 
 def install() -> None:
-    """Turn moto's interpreter on, and repair it."""
+    """Enable moto's interpreter, and repair it."""
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
     StateTaskService._normalise_response = _normalise
     StepFunctionsParserBackend.start_execution = _start_execution
@@ -183,4 +183,4 @@ def install() -> None:
     StepFunctionResponse.send_task_heartbeat = _send_heartbeat
     executions.install()
     boto_client.boto3 = types.SimpleNamespace(client=_client)
-    models.stepfunctions_backends = stepfunctions_parser_backends  # where the API looks: templates must create there
+    models.stepfunctions_backends = stepfunctions_parser_backends  # the API reads from here

@@ -1,4 +1,4 @@
-"""Python functions in forks of one process that has the SDK loaded, as Lambda keeps environments that have imported theirs.
+"""Python functions run in forks of one process that has loaded the SDK, as Lambda keeps environments that have completed their imports.
 
 A process for each invocation would spend most of a second on importing boto3 and reading the models of its services.
 """
@@ -84,7 +84,7 @@ class Ended:
 
     Args:
         status: Exit status, negative for a signal.
-        late: Whether it was ended for having taken too long.
+        late: Whether it was ended because it took too long.
         output: What it wrote.
     """
 
@@ -94,7 +94,7 @@ class Ended:
 
 
 class Parent:
-    """The process that is forked; started with the first function, ended with this process or by `stop`."""
+    """The process that is forked; it starts with the first function, and ends with this process or with `stop`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -106,7 +106,7 @@ class Parent:
 
         Args:
             program: Python code.
-            folder: The fork's working folder, whose modules it can import; files of this call are made beside it.
+            folder: The fork's working folder, whose modules it can import; files of this call are created next to it.
             environment: All of its variables.
             event: What it reads on standard input.
             timeout_s: Seconds until it is ended.

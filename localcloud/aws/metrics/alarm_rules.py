@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 Rule: TypeAlias = Callable[[Mapping[str, str]], bool]
-"""Whether a rule holds, by the states of alarms."""
+"""Whether a rule holds, given the states of alarms."""
 _STATES = ("ALARM", "OK", "INSUFFICIENT_DATA")
 _TOKEN = re.compile(
     r"\s*(?:(?P<symbol>[(),])|\"(?P<quoted>(?:[^\"\\]|\\.)*)\"|'(?P<single>[^']*)'|(?P<word>[^\s(),\"']+))"

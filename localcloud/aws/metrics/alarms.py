@@ -19,7 +19,7 @@ from localcloud.aws.metrics.points import Metric, Point, metric_of, point, stati
 from localcloud.aws.metrics.published import published
 
 _OLD_IN_A_ROW = 100
-"""Data points of a metric that are too old in a row before the search ends: points are kept in the order of their arrival."""
+"""Consecutive data points of a metric that are too old before the search ends: points are kept in the order of their arrival."""
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "GreaterThanThreshold": lambda value, threshold: value > threshold,
     "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,
@@ -27,7 +27,7 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "LessThanOrEqualToThreshold": lambda value, threshold: value <= threshold,
 }
 Action = Callable[[Store, Any, float], None]
-"""A function of the state, an alarm in ALARM, and the value that decided it."""
+"""A function of the state, an alarm in ALARM, and the value that triggered it."""
 _actions: list[Action] = []
 
 
@@ -38,7 +38,7 @@ def on_alarm(action: Action) -> None:
 
 
 def evaluate(state: Store) -> None:
-    """Bring every alarm to its present state, and run the actions of those over metrics that are in ALARM."""
+    """Update the state of every alarm, and run the actions of metric alarms in ALARM."""
     alarms = list(models.cloudwatch_backends[state.account][state.region].alarms.values())
     metric_alarms = [alarm for alarm in alarms if alarm.comparison_operator in _COMPARE]
     history = _History(state)
@@ -56,7 +56,7 @@ def _act(state: Store, alarm: Any, value: float) -> None:
 
 
 class _History:
-    """Data points that have been published, by metric; read with the first alarm that looks, since most fleets have none."""
+    """Published data points, by metric; read when the first alarm needs them, since most fleets have none."""
 
     def __init__(self, state: Store) -> None:
         self._now = clock().now()
@@ -67,7 +67,7 @@ class _History:
         return published(models.cloudwatch_backends[self._state.account][self._state.region])
 
     def points(self, metric: Metric, stat: str, period: float, count: int) -> metricmath.Series:
-        """Statistic of a metric in each of the last `count` periods, the newest first."""
+        """Statistic of a metric in each of the last `count` periods, newest first."""
         periods: list[list[Point]] = [[] for _ in range(count)]
         old = 0
         for stamp, datum in reversed(self._data.get(metric, [])):

@@ -1,7 +1,7 @@
-"""Composite alarms: in ALARM while their rule holds; their actions wait for a suppressor, and come once.
+"""Composite alarms: in ALARM while their rule holds; their actions wait for a suppressor, and run once.
 
-https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-suppression.html (read 2026-11). An alarm whose state comes back before
-its actions ran runs none, neither for the change nor for the way back.
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-suppression.html (read 2026-11). An alarm whose state reverts before
+its actions ran runs none, neither for the change nor for the reversal.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _checked(backend: Any, name: str, parameters: dict[str, Any], suppressor: st
 
 
 def evaluate(state: Store) -> None:
-    """Bring every composite alarm to its state, those that name others too, and run the actions that are due."""
+    """Update the state of every composite alarm, including those that name others, and run the actions that are due."""
     alarms = models.cloudwatch_backends[state.account][state.region].alarms
     composite = [alarm for alarm in list(alarms.values()) if "parsed" in alarm.__dict__]
     for _ in composite:  # each round settles at least one level
@@ -144,7 +144,7 @@ def _put_composite_alarm(self: Any) -> ActionResult:
 
 
 def _describe_alarms(self: Any) -> ActionResult:
-    """DescribeAlarms answers metric alarms alone unless AlarmTypes says otherwise."""
+    """DescribeAlarms returns only metric alarms unless AlarmTypes says otherwise."""
     result = _moto_describe(self).result
     kinds = self._get_param("AlarmTypes") or ["MetricAlarm"]
     shown = {f"{kind}s": result[f"{kind}s"] if kind in kinds else [] for kind in ("MetricAlarm", "CompositeAlarm")}

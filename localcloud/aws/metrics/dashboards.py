@@ -19,7 +19,7 @@ from localcloud.aws.metrics.promql.nodes import QueryError
 from localcloud.aws.metrics.promql.parser import parse
 
 Message: TypeAlias = tuple[str, str]
-"""Path in the body, and what is wrong there."""
+"""Path in the body, and the problem there."""
 _COLUMNS, _HEIGHT_MAX, _Y_MAX = 24, 1000, 9999
 _WIDGETS_MAX, _METRICS_PER_WIDGET, _METRICS_PER_DASHBOARD, _ALARMS_MAX = 500, 500, 2500, 100
 _HIGH_RESOLUTION_S, _MINUTE_S = {1, 5, 10, 20, 30}, 60
@@ -209,7 +209,7 @@ def _chart(path: str, properties: dict[str, Any]) -> Iterator[Message]:
 
 
 def _warnings(content: dict[str, Any]) -> Iterator[Message]:
-    """PromQL that does not parse: AWS documents no such check, so it is no mistake here."""
+    """PromQL that does not parse: AWS documents no such check, so it is only a warning here."""
     for number, widget in enumerate(content["widgets"]):
         queries = widget["properties"].get("data", {}).get("queries", []) if widget["type"] == "chart" else []
         for index, query in enumerate(queries):
@@ -238,5 +238,5 @@ def _put_dashboard(self: Any) -> ActionResult:
 
 
 def install() -> None:
-    """Check dashboards, which moto does not."""
+    """Add the check of dashboards to moto, which lacks it."""
     CloudWatchResponse.put_dashboard = _put_dashboard

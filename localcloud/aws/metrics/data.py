@@ -1,7 +1,7 @@
 """GetMetricData: statistics of the published metrics, metric math over them, and SEARCH.
 
 moto compares every point with every period, knows no percentiles of several points, and evaluates few expressions. An expression over
-metrics of different periods has the longest of them, and takes the shorter ones where both have a timestamp. Metrics Insights
+metrics with different periods has the longest of them, and uses values of shorter periods at timestamps that both have. Metrics Insights
 (`SELECT ...`) is refused.
 """
 
@@ -22,9 +22,9 @@ _Query = Mapping[str, Any]
 _Found = list[tuple[str, metricmath.Series]]
 """Time series with their labels."""
 _DEFAULT_PERIOD_S = 300
-"""Period of an expression without one whose metrics have none either."""
+"""Period of an expression if neither it nor its metrics specify one."""
 _POINTS_MAX = 100_800
-"""Data points of one answer: "up to 100,800 data points" (GetMetricData, read 2026-11). AWS gives the others on further pages."""
+"""Data points of one answer: "up to 100,800 data points" (GetMetricData, read 2026-11). AWS returns the others on further pages."""
 
 
 class _Answer:
@@ -38,7 +38,7 @@ class _Answer:
         self._found: dict[str, _Found] = {}
 
     def of(self, name: str) -> tuple[Window, _Found]:
-        """Series of a query: one, or as many as its expression gives."""
+        """Series of a query: one, or all that its expression yields."""
         window = self._window(self._period(name))
         if name not in self._found:
             self._found[name] = self._metric(name, window) if name in self._metrics else self._expression(name, window)
@@ -88,7 +88,7 @@ class _Answer:
         return taken[0] if len(taken) == 1 else taken
 
     def _labels(self, name: str, names: list[str], count: int) -> list[str]:
-        """Labels of an expression's series: that of the query, with what tells the series apart where there are several."""
+        """Labels of an expression's series: that of the query, with a distinguishing part if there are several."""
         label = str(self._queries[name].get("Label") or "")
         if count == 1:
             return [label or (names[0] if len(names) == 1 else name)]
@@ -120,7 +120,7 @@ class _Answer:
 def answered(
     backend: Any, queries: Sequence[_Query], start_time: datetime, end_time: datetime, scan_by: str
 ) -> list[dict[str, Any]]:
-    """Answer queries with results in moto's form, however many data points they have.
+    """Answer queries with results in moto's format, regardless of the number of data points.
 
     Args:
         backend: CloudWatch of an account and Region.
@@ -165,7 +165,7 @@ def _get_metric_data(
     end_time: datetime,
     scan_by: str = "TimestampDescending",
 ) -> list[dict[str, Any]]:
-    """GetMetricData; one with more data points than CloudWatch gives on a page is refused."""
+    """GetMetricData; one with more data points than CloudWatch returns on a page is refused."""
     results = answered(self, queries, start_time, end_time, scan_by)
     if sum(len(one["values"]) for one in results) > _POINTS_MAX:
         raise ValidationError(f"The request has more than {_POINTS_MAX} data points; choose a longer period")

@@ -1,6 +1,6 @@
 """CloudWatch's OpenTelemetry enrichment: whether an account's metrics of SageMaker can be queried with PromQL in a Region.
 
-SageMaker's pages want `observabilityadmin start-telemetry-enrichment` besides; moto has no such service, and nobody asks for it here.
+SageMaker's documentation also requires `observabilityadmin start-telemetry-enrichment`; moto has no such service, and it is not checked here.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _ATTRIBUTE = "otel_enrichment"  # in the backend: a reset of moto ends the enric
 
 
 def is_on(account: str, region: str) -> bool:
-    """Whether the enrichment runs."""
+    """Whether the enrichment is on."""
     return _ATTRIBUTE in cloudwatch_backends[account][region].__dict__
 
 
 def start(account: str, region: str, filters: dict[str, Any]) -> dict[str, Any]:
-    """Start the enrichment, or replace the filters of one that runs; filters are kept, and every metric is enriched."""
+    """Start the enrichment, or replace the filters of a running one; filters are kept, and every metric is enriched."""
     backend = cloudwatch_backends[account][region]
     before = backend.__dict__.get(_ATTRIBUTE, {})
     now = clock().utc()

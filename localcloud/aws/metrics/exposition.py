@@ -1,7 +1,7 @@
 """The text format in which an engine publishes its metrics.
 
-Written from https://prometheus.io/docs/instrumenting/exposition_formats/ (read 2026-11); prometheus_client has a parser too, but is a
-dependency of the engine alone.
+Written from https://prometheus.io/docs/instrumenting/exposition_formats/ (read 2026-11); prometheus_client also has a parser, but is a
+dependency only of the engine.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class ExpositionError(ValueError):
 
 
 def parse(text: str) -> Iterator[tuple[str, dict[str, str], float]]:
-    """Yield name, labels and value of every sample. Raises ExpositionError, with its number, for a line that is none."""
+    """Yield name, labels and value of every sample. Raises ExpositionError, with the line's number, for an invalid line."""
     for number, line in enumerate(text.split("\n"), start=1):
         stripped = line.strip()
         if not stripped or stripped.startswith("#"):

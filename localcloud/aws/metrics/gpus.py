@@ -1,4 +1,4 @@
-"""Metrics of emulated GPUs and of their hosts. Nobody measures a GPU here: every value is a stand-in, and has the label `stand_in`."""
+"""Metrics of emulated GPUs and of their hosts. No GPU is measured here: every value is a stand-in, and has the label `stand_in`."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ DIRECTION: Final = "aws.sagemaker.scaling.direction"
 OPERATION: Final = "aws.sagemaker.operation.type"
 GPU: Final = "gpu"
 STAND_IN: Final = "stand_in"
-"""Label of the embedded AWS alone: "true" marks values that nobody measured."""
+"""Label that only the embedded AWS has: "true" marks values that were not measured."""
 
 
 def of_variant(state: Store, endpoint: str, variant: str) -> dict[str, str]:

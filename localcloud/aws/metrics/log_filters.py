@@ -21,7 +21,7 @@ from localcloud.aws.metrics.log_patterns import Matches, PatternError, compiled,
 _MINUTE_MS = 60_000
 _QUERIES = "query_definitions"  # in the backend: a reset of moto empties it
 _quiet: WeakKeyDictionary[models.LogsBackend, dict[tuple[str, str], int]] = WeakKeyDictionary()
-"""By group and filter: the last minute with lines of which none has matched."""
+"""By group and filter: the last minute that had lines, none of which matched."""
 
 
 def put_filter(
@@ -181,7 +181,7 @@ _moto_put_log_events = models.LogStream.put_log_events
 
 
 def install() -> None:
-    """Count lines, which moto does not, and keep the time of logs on the clock: moto refuses lines of its future."""
+    """Count lines, which moto does not, and use the clock's time for logs: moto refuses lines from its future."""
     models.utcnow = lambda: clock().utc().replace(tzinfo=None)
     models.LogStream.put_log_events = _put_log_events
     models.LogsBackend.put_metric_filter = _put_metric_filter

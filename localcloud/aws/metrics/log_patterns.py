@@ -38,7 +38,7 @@ class PatternError(ValueError):
 
 
 def compiled(pattern: str) -> Matches:
-    """Return what decides whether a line matches. Raises PatternError for a malformed pattern."""
+    """Return a function that decides whether a line matches. Raises PatternError for a malformed pattern."""
     text = pattern.strip()
     if text.startswith("{"):
         if not text.endswith("}"):
@@ -77,7 +77,7 @@ def _terms(text: str) -> Matches:
         groups[found["sign"]].append(_term(found))
         position = found.end()
     required, alternatives, excluded = groups[""], groups["?"], groups["-"]
-    if required:  # beside required terms CloudWatch ignores alternatives
+    if required:  # next to required terms, CloudWatch ignores alternatives
         alternatives = []
     return lambda line: (
         all(term(line) for term in required)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 Series: TypeAlias = list[float | None]
-"""One value per period, the newest first; None where there is no data."""
+"""One value per period, newest first; None where there is no data."""
 
 _BINARY: dict[type[Any], Callable[[float, float], float]] = {
     ast.Add: operator.add,
@@ -39,7 +39,7 @@ _TOGETHER: dict[str, Callable[[Sequence[float]], float]] = {
     "AVG": lambda values: sum(values) / len(values),
 }
 Array: TypeAlias = list[Series]
-"""Several time series; none if a search found none."""
+"""Several time series; empty if a search found none."""
 _WORDS = ((r"&&|\bAND\b", " and "), (r"\|\||\bOR\b", " or "), (r"\^", "**"))
 
 
@@ -149,7 +149,7 @@ class _Evaluation:
         raise ExpressionError(f"not evaluated by the embedded AWS: {name} with {len(args)} arguments")
 
     def _along(self, name: str, value: Any) -> Any:
-        """Apply to each time series from its oldest value on; periods without a value are passed over."""
+        """Apply to each time series from its oldest value on; periods without a value are skipped."""
         if value and isinstance(value[0], list):
             return [self._along(name, row) for row in value]
         result: Series = [None] * len(value)
@@ -202,7 +202,7 @@ def _map(function: Callable[..., float], *operands: Any) -> Any:
 
 
 def _rows(operands: Sequence[Any]) -> list[tuple[Any, ...]] | None:
-    """Operands series by series if one is an array: a time series stands beside each of the array's; None if none is."""
+    """Operands series by series if one is an array: a single time series is paired with each of the array's; None if none is an array."""
     arrays = [operand for operand in operands if _is_array(operand)]
     if any(operands) and not all(operand or operand is None for operand in operands):
         return []  # nothing was found

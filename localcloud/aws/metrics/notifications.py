@@ -29,7 +29,7 @@ def alarm_changed(account: str, region: str, alarm: Any, old: str) -> None:
             sns_backends[account][action.split(":")[3]].publish(
                 json.dumps(message(account, region, alarm, old)), arn=action, subject=subject[: _SUBJECT_MAX - 1]
             )
-        except SNSException as error:  # a topic that is gone: the action fails, the alarm does not
+        except SNSException as error:  # a deleted topic: the action fails, the alarm does not
             alarm.history.append(("Action", f"Failed to execute action {action}: {error}"))
 
 
@@ -54,7 +54,7 @@ def message(account: str, region: str, alarm: Any, old: str) -> dict[str, Any]:
 
 
 def _cause(alarm: Any) -> dict[str, Any]:
-    """What an alarm looks at: a rule, PromQL (whose member AWS does not document), or metrics."""
+    """What an alarm evaluates: a rule, PromQL (whose member AWS does not document), or metrics."""
     if alarm.rule is not None:
         return {"AlarmRule": alarm.rule}
     if criteria := getattr(alarm, "evaluation_criteria", None):

@@ -1,6 +1,6 @@
 """SageMaker's operations as metrics: how long scaling, downloads and starts took, and what was refused, moved and released.
 
-The emulation really knows these. Values of the label `aws.sagemaker.operation.type` are this project's: AWS documents none (read 2026-11).
+The emulation measures these. Values of the label `aws.sagemaker.operation.type` are this project's: AWS documents none (read 2026-11).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _Histogram:
 
 @dataclass(eq=False)
 class _Scaling:
-    """A change of a component's number of copies that is under way."""
+    """A change of a component's number of copies that is in progress."""
 
     target: int
     began: float
@@ -45,7 +45,7 @@ class _Scaling:
 
 
 class Operations:
-    """Operations of one state, from what changes between two looks at it."""
+    """Operations of one state, derived from its changes between two observations."""
 
     def __init__(self) -> None:
         self._counters: dict[tuple[str, Key], float] = {}
@@ -58,7 +58,7 @@ class Operations:
         self._refused: dict[tuple[str, str], float] = {}
 
     def observe(self, state: Store) -> None:
-        """Look at the state, and note what has happened since the last look."""
+        """Observe the state, and record what has happened since the last observation."""
         for endpoint in state.endpoints.values():
             self._instances_of(state, endpoint)
         for component in state.components.values():

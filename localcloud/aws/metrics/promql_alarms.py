@@ -28,7 +28,7 @@ from localcloud.aws.metrics.samples import samples_of
 _INTERVAL_S: Final = 60
 """EvaluationInterval of an alarm without one: AWS documents no default (read 2026-11)."""
 _EARLY_S: Final = 1.0
-"""Seconds by which an evaluation may come too early: alarms are looked at every ten seconds, not exactly."""
+"""Seconds by which an evaluation may be too early: alarms are checked about every ten seconds."""
 _INTERVALS, _PERIODS, _QUERY_MAX = (10, 3600), (0, 86400), 10_000  # PutMetricAlarm (botocore 1.44.5)
 _CLASSIC = (
     "MetricName",
@@ -45,12 +45,12 @@ _CLASSIC = (
 
 @dataclass(eq=False)
 class Contributor:
-    """One series that the query returns, or has returned until lately.
+    """One series that the query returns, or returned recently.
 
     Attributes:
         labels: Labels of the series.
         breaching_since: Time of the first evaluation that returned the series, in seconds on the clock.
-        absent_since: Time of the first evaluation that did not return it any more; None while the series breaches.
+        absent_since: Time of the first evaluation that no longer returned it; None while the series breaches.
         alarmed_at: Time at which the pending period was over; None before.
         value: Latest value.
     """
@@ -175,7 +175,7 @@ def _evaluate(state: Store, alarm: Any, now: float) -> None:
 def _follow(
     contributors: dict[Key, Contributor], returned: dict[Key, Sample], now: float, pending_s: float, recovery_s: float
 ) -> None:
-    """Bring the contributors of an alarm up to date with the series that its query returns now."""
+    """Update the contributors of an alarm to the series that its query now returns."""
     for identity, sample in returned.items():
         one = contributors.setdefault(identity, Contributor(sample.labels, now))
         one.value, one.absent_since = sample.value, None

@@ -45,7 +45,7 @@ def published(backend: Any) -> _Points:
 
 
 class Window:
-    """Whole periods from the one with the start to the one with the end; their series are the newest first.
+    """Whole periods from the one with the start to the one with the end; their series are newest first.
 
     Args:
         start: Start in seconds since the epoch.
@@ -59,7 +59,7 @@ class Window:
         self.length = math.ceil(end / period_s) - self._first
 
     def times(self) -> list[int]:
-        """Begin of every period."""
+        """Start of every period."""
         return [(self._first + index) * self.period_s for index in reversed(range(self.length))]
 
     def series(self, data: list[tuple[float, Any]], stat: str, unit: str | None = None) -> Series:

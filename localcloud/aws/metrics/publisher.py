@@ -22,7 +22,7 @@ PERIOD_S = 10
 """Seconds per data point of SageMaker's high-resolution metrics; here, of every invocation metric."""
 _NAMESPACE = "AWS/SageMaker"
 _OF_COMPONENTS = ("NoCapacityInvocationFailures",)
-"""Counts that have the dimension of the component alone."""
+"""Counts that have only the component as dimension."""
 _KEPT_S = 3 * 3600
 _FORGET_S = 600
 
@@ -94,16 +94,16 @@ def _put(state: Store, dimensions: dict[str, str], counts: dict[str, int], laten
 
 
 def _peak(copy: Copy) -> float:
-    """Most concurrent requests of a copy since the last look, which begins anew."""
+    """Maximum concurrent requests of a copy since the last call, which resets it."""
     peak = max(copy.peak, copy.outstanding)
     copy.busiest, copy.peak = max(copy.busiest, peak), copy.outstanding
     return float(peak)
 
 
 def _forget(state: Store) -> None:
-    """Drop points older than three hours, CloudWatch's retention for periods below a minute, so that they do not pile up.
+    """Drop points older than three hours, CloudWatch's retention for periods below a minute, so that they do not accumulate.
 
-    Longer periods are kept for days on AWS; here, the points that an alarm looks at are, as they are.
+    On AWS longer periods are kept for days; here, the points that an alarm reads are kept unchanged.
     """
     backend = cloudwatch_backends[state.account][state.region]
     kept, now = alarms.looks_back(state), clock().now()

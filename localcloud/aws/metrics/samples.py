@@ -14,7 +14,7 @@ from localcloud.aws.metrics.promql.nodes import Matcher
 from localcloud.aws.metrics.promql.values import NAME, Key, Labels, Points, key
 
 KEPT_S = 4 * 86400.0
-"""Seconds that samples are kept: the longest window of a burn-rate alarm is three days, with room. AWS keeps them for longer."""
+"""Seconds that samples are kept: the longest window of a burn-rate alarm is three days, with a margin. AWS keeps them for longer."""
 _FORGET_EVERY_S = 3600.0
 
 
@@ -71,7 +71,7 @@ class Samples:
 
 
 def _without(series: Points, count: int) -> Points:
-    """Series without its oldest samples; times at which its value fell may stay, they are before every range."""
+    """Series without its oldest samples; times at which its value fell may remain, since they are before every range."""
     return Points(series.labels, series.times[count:], series.values[count:], series.falls)
 
 

@@ -27,7 +27,7 @@ from localcloud.aws.metrics.samples import add_all
 PERIOD_S = 60.0
 """Default of MetricPublishFrequencyInSeconds."""
 _TIMEOUT_S, _UNHEALTHY_TIMEOUT_S = 1.0, 0.3
-"""An engine that hangs must not hold up the clock for long."""
+"""An engine that hangs must not delay the clock for long."""
 _ROUNDING_S = 0.001
 """A clock that is moved in steps of a second may be a rounding error short of a minute."""
 _LARGEST_BYTES = 16 * 1024 * 1024
@@ -36,13 +36,13 @@ _pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="localcloud-scrape"
 
 @dataclass(eq=False)
 class _Published:
-    """What was published when, and what the operations of a state were."""
+    """What was published when, and the operations of a state."""
 
     at: dict[str, float] = field(default_factory=dict)
     operations: Operations = field(default_factory=Operations)
 
     def due(self, what: str, period_s: float) -> bool:
-        """Whether something has to be published now; it counts as published then."""
+        """Whether something has to be published now; if so, it counts as published."""
         now = clock().now()
         if now - self.at.get(what, 0.0) < period_s - _ROUNDING_S:
             return False
@@ -75,7 +75,7 @@ def tick() -> None:
                     targets += _publish(state, endpoint, published)
     now = clock().now()
     for target, text in zip(targets, _pool.map(_fetched, targets), strict=True):
-        with contextlib.suppress(exposition.ExpositionError):  # as Prometheus: one bad line, and the scrape has failed
+        with contextlib.suppress(exposition.ExpositionError):  # as in Prometheus, one bad line fails the scrape
             add_all(target.state, now, list(exposition.parse(text)), target.labels)
 
 
@@ -85,7 +85,7 @@ def is_detailed(config: dict[str, Any]) -> bool:
 
 
 def _publish(state: Store, endpoint: Endpoint, published: _Published) -> Iterator[_Target]:
-    """Publish what the embedded AWS knows of an endpoint, and yield the copies that have to be asked."""
+    """Publish what the embedded AWS knows about an endpoint, and yield the copies that have to be scraped."""
     config, name = state.config_of(endpoint), endpoint.data["EndpointName"]
     if not is_detailed(config):
         return
@@ -116,7 +116,7 @@ def _publish(state: Store, endpoint: Endpoint, published: _Published) -> Iterato
 
 
 def _metrics_of(state: Store, copy: Copy, period_s: float) -> tuple[str, float]:
-    """Path of a copy's metrics, and the seconds between two looks at them: its container's, or the endpoint's."""
+    """Path of a copy's metrics, and the seconds between two scrapes: its container's, or the endpoint's."""
     config = container_of(state, copy.spec).get("ContainerMetricsConfig", {})
     own = (config.get("MetricsEndpoints") or [{}])[0]
     return str(own.get("MetricsEndpointPath", "/metrics")), float(own.get("MetricPublishFrequencyInSeconds", period_s))

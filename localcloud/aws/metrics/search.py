@@ -1,8 +1,8 @@
 """SEARCH of CloudWatch metric math: which of the published metrics an expression finds.
 
 Written from https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/search-expression-syntax.html (read 2026-11). A term is a word,
-or a property with its value; quotes ask for the whole value, words without quotes for a part of it, upper and lower case being the
-same; AND stands between terms that nothing else connects, NOT binds closest, OR last.
+or a property with its value; quotes match the whole value, words without quotes a part of it, regardless of
+case; terms without an operator are joined by AND; NOT binds most tightly, OR least.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SCHEMA: Final = re.compile(r"^\s*\{(?P<schema>[^}]*)\}\s*(?P<terms>.*)$", re.DO
 _TOKEN: Final = re.compile(r'\s*(?:(?P<mark>[()=])|"(?P<exact>(?:[^"\\]|\\.)*)"|(?P<word>[^\s()="]+))')
 _NAMES: Final = {"metricname": "MetricName", "namespace": "Namespace"}
 FOUND_MAX: Final = 500
-"""Time series that one search returns at most: "a maximum of 500 unique time series", same page."""
+"""Maximum number of time series that one search returns: "a maximum of 500 unique time series", same page."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ def searches(expression: str) -> list[Search]:
 
 
 def labels(metrics: list[Metric], stat: str) -> list[str]:
-    """Names that tell the found metrics apart: the values of dimensions, and the metric's name where it differs."""
+    """Names that distinguish the found metrics: the values of dimensions, and the metric's name where it differs."""
     shared = frozenset.intersection(*(dimensions for _, _, dimensions in metrics)) if len(metrics) > 1 else frozenset()
     several = len({name for _, name, _ in metrics}) > 1
     named = []

@@ -1,4 +1,4 @@
-"""Changes of an alarm's state, whatever kind of alarm it is."""
+"""State changes of alarms of any kind."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _REASON_MAX = 1023  # StateReason (botocore 1.44.5)
 
 
 def move(state: Store, alarm: Any, new: str, reason: str, *, acts: bool = True) -> bool:
-    """Bring an alarm into a state, and notify its topics unless `acts` is off; returns whether the state is another one."""
+    """Set the state of an alarm, and notify its topics unless `acts` is off; return whether the state has changed."""
     old = alarm.state_value
     if new == old:
         return False

@@ -1,8 +1,8 @@
 """Utilisation of instances and of components, with the names and dimensions of SageMaker.
 
-GPU figures are stand-ins (see `gpus`). CPU and memory of a copy with a process are really that process's; CPU, memory and disk of an
-instance are this machine's, for every emulated instance. CPUReservation and MemoryReservation are not published: nobody here knows how
-many cores and how much memory an instance type has.
+GPU figures are stand-ins (see `gpus`). CPU and memory of a copy with a process are those of the process; CPU, memory and disk of an
+instance are this machine's, for every emulated instance. CPUReservation and MemoryReservation are not published: the numbers of
+cores and the memory of instance types are not known here.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 SGLang 0.5.23 builds and verifies the tree of a draft with CUDA kernels, and has Triton ones for Intel's GPUs; an out-of-tree platform
 gets neither (kernels/ops/speculative/spec_tree.py), and has to say that it supports the algorithm (arg_groups/speculative_hook.py).
-With `TRITON_INTERPRET=1` Triton runs its kernels on a CPU: the module takes those, and the platform says yes to what was tried here.
-What takes the interpreter most of a step is PyTorch's for a chain: attention (`cdk_sglang_chain`), bookkeeping (`cdk_sglang_tree`).
+With `TRITON_INTERPRET=1` Triton runs its kernels on a CPU: the module takes those, and the platform reports support for what was tested here.
+PyTorch does the work that would take the interpreter most of a step for a chain: attention (`cdk_sglang_chain`), bookkeeping (`cdk_sglang_tree`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Keep PyTorch's store on loopback.
 
 `init_process_group("tcp://127.0.0.1:…")` listens on every interface whatever address it is given (torch 2.13.0: its
-TCPStore was seen to listen on "::", 2026-11), and the store neither authenticates nor encrypts: anybody on the same network could read
-and change it. It takes a socket that listens already, so it gets one that does on the address it was asked for.
+TCPStore was seen to listen on "::", 2026-11), and the store neither authenticates nor encrypts: anyone on the same network could read
+and change it. It accepts a socket that already listens, so it gets one on the requested address.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Import SGLang before there is a copy to start, then fork a process for each: it takes what a copy's container gets and goes on.
+"""Import SGLang before there is a copy to start, then fork a process for each: it gets the input of a copy's container and continues.
 
-`localcloud/aws/hosting/standby.py` is the other end. What comes after this module is a start like any other: Python goes on with the
-entry of the container. At the fork there is one thread and no socket but the one of the requests (looked at with sglang 0.5.23, 2026-12).
-On macOS libraries of the system do not survive a fork: the process becomes the first copy itself, and there is none for the next.
+`localcloud/aws/hosting/standby.py` is the other end. After this module the start is like any other: Python continues with the
+entry point of the container. At the fork there is one thread and no socket but the one of the requests (checked with sglang 0.5.23, 2026-12).
+On macOS system libraries do not survive a fork: the process itself becomes the first copy, and later copies get none.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Any
 
 VARIABLE = "CDK_SGLANG_STANDBY"
 _AHEAD = ("sglang.launch_server", "sglang.srt.entrypoints.http_server", "sglang.srt.models.registry")
-"""What the server imports, and with the registry what its scheduler does (sglang 0.5.23)."""
+"""Modules that the server imports, and with the registry those of its scheduler (sglang 0.5.23)."""
 _WAITS_S = 600.0
-"""Seconds without a copy after which this process ends: nobody deploys, or the fleet has gone."""
+"""Seconds without a copy after which this process ends: there is no deployment, or the fleet was deleted."""
 _AT_ONCE = 65_536
 
 
@@ -35,14 +35,14 @@ def install() -> None:
             importlib.import_module(name)
         imported = True
     finally:
-        if not imported:  # a start of its own fails with the same reason, in the log of its copy
+        if not imported:  # a separate start fails for the same reason, in the log of its copy
             os._exit(1)
     # SGLang has it; it finds the place of a title by the first environment, so before any copy's.
     titles = importlib.import_module("setproctitle")
     title = titles.getproctitle()
     titles.setproctitle("cdk-sglang standby: copies are forked off this process")
     gc.collect()
-    gc.freeze()  # the forks look for no garbage among what was imported, and so copy none of its pages
+    gc.freeze()  # forks skip imported objects in garbage collection, and so copy none of their pages
     with socket.socket(fileno=os.dup(0)) as requests:
         _replace(0, os.open(os.devnull, os.O_RDONLY))
         requests.sendall(b'{"ready": true}\n')
@@ -67,14 +67,14 @@ def become(copy: dict[str, Any]) -> None:
 
 
 class _Parent:
-    """Forks, and says of each fork how it ended."""
+    """Forks, and reports how each fork ended."""
 
     def __init__(self, requests: socket.socket) -> None:
         self._requests = requests
         self._ends: dict[int, int] = {}  # the pipe that a fork's exit code goes into, by process
 
     def serve(self) -> tuple[dict[str, Any], int]:
-        """Return in each fork, with what it is to be and its output's pipe; ends the process when nobody is left who could ask."""
+        """Return in each fork, with what it is to be and its output's pipe; ends the process when its server has ended."""
         woken, wakes = socket.socketpair()
         wakes.setblocking(False)
         signal.set_wakeup_fd(wakes.fileno())
@@ -103,7 +103,7 @@ class _Parent:
             self._ends[child] = end
 
     def _read(self) -> tuple[dict[str, Any], int, int]:
-        """Read a request, with the pipes for the output and the exit code; ends the process if its server has gone."""
+        """Read a request, with the pipes for the output and the exit code; ends the process if its server has ended."""
         line, pipes, _, _ = socket.recv_fds(self._requests, _AT_ONCE, 2)
         while line and not line.endswith(b"\n"):
             more = self._requests.recv(_AT_ONCE)

@@ -1,7 +1,7 @@
 """Bookkeeping of a draft that is a chain (top-k 1), in PyTorch: SGLang's Triton kernels for it take a GPU microseconds.
 
 In Triton's interpreter they are two fifths of a step (measured with py-spy, 2026-11), which says nothing about drafts. Each function does
-for a chain what the kernel of its place does (sglang 0.5.23), and leaves trees to the kernel.
+for a chain what the kernel that it replaces does (sglang 0.5.23), and leaves trees to the kernel.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Function = Callable[..., Any]
 
 
 def change_trees(module: ModuleType) -> None:
-    """Change `sglang.kernels.ops.speculative.spec_tree`: it takes the functions made for Triton, and these know chains.
+    """Change `sglang.kernels.ops.speculative.spec_tree`: it uses the functions for Triton, extended to handle chains.
 
     Args:
         module: The module, just imported.

@@ -8,7 +8,7 @@ import cdk_sglang_interpreter
 import cdk_sglang_loopback
 import cdk_sglang_standby
 
-# Importing PyTorch and SGLang makes a million objects that stay: with Python's thresholds (700, 10, 10) looking for garbage among them
+# Importing PyTorch and SGLang makes a million permanent objects: with Python's thresholds (700, 10, 10) looking for garbage among them
 # takes 2 s of the 10 s (measured 2026-11). SGLang freezes them once it is warmed up.
 gc.set_threshold(100_000, 50, 100)
 # Importing the code of every model takes another 3 s; SGLang leaves it out where a package has the one that is wanted (sglang 0.5.23).

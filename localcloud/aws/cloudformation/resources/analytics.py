@@ -31,7 +31,7 @@ class Database(Resource):
         try:
             self._backend().delete_database(self.physical_resource_id)
         except EntityNotFoundException:
-            return  # somebody was faster
+            return  # another request was faster
 
     def _backend(self) -> Any:
         return glue_backends[self.account][self.region]

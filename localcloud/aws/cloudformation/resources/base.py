@@ -15,10 +15,10 @@ from localcloud.aws.hosting import operations, validation
 
 _THROTTLED_ATTEMPTS, _THROTTLED_PAUSE_S = 10, 1
 HANDLER_TIMEOUT_S = 7200
-"""CloudFormation's limit for a handler without one of its own (2 h); handlers of SageMaker's types override it."""
+"""CloudFormation's default limit for a handler (2 h); handlers of SageMaker's types override it."""
 
 cancelled: set[str] = set()
-"""Ids of stacks whose creation has been given up for their deletion."""
+"""Ids of stacks whose creation was abandoned to delete them."""
 
 
 class CancelledError(Exception):
@@ -70,7 +70,7 @@ class Resource(CloudFormationModel):
 
     @classmethod
     def check_update(cls, old: dict[str, Any], new: dict[str, Any]) -> None:
-        """Raise if an update is neither made nor a replacement. Default: every update is one or the other."""
+        """Raise if an update is neither possible in place nor a replacement. Default: every update is one or the other."""
         del old, new
 
     def _create(self) -> None:
@@ -85,7 +85,7 @@ class Resource(CloudFormationModel):
         """Remove the resource. Default: there is nothing to remove."""
 
     def call(self, operation: str, **params: Any) -> dict[str, Any]:
-        """Call a SageMaker operation as a handler does, without members the API does not have; throttling is waited out."""
+        """Call a SageMaker operation as a handler does, without members the API does not have; throttled calls are retried."""
         shape = validation.operation(operation).input_shape
         known = {key: value for key, value in params.items() if key in shape.members and value is not None}
         for attempt in range(_THROTTLED_ATTEMPTS):
@@ -124,7 +124,7 @@ class Resource(CloudFormationModel):
         try:
             self._create()
         except Exception:
-            self._creating = False  # so that the removal is waited for
+            self._creating = False  # so that the removal is awaited
             if self.physical_resource_id:
                 with contextlib.suppress(Exception):
                     self._remove()
@@ -133,7 +133,7 @@ class Resource(CloudFormationModel):
             self._creating = False
 
     def stabilize(self, busy: Callable[[], str | None], *, timeout_s: float = HANDLER_TIMEOUT_S) -> None:
-        """Wait while `busy` returns a status; a creation is not waited for any longer once its stack is to be deleted.
+        """Wait while `busy` returns a status; waiting for a creation ends once its stack is to be deleted.
 
         Raises:
             CancelledError: The stack is to be deleted.

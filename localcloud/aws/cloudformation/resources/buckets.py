@@ -1,4 +1,4 @@
-"""CloudFormation's bucket policies, how S3 judges a request by them, versions of objects, and buckets that are not empty."""
+"""CloudFormation's bucket policies, how S3 evaluates requests by them, versions of objects, and buckets that are not empty."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class BucketPolicy(Resource):
 
 
 def _permission(self: FakeBucket, action: str, resource: str) -> Any:
-    """Judge a request by the statements without conditions: moto would take ``Deny ... if not TLS`` for ``Deny``."""
+    """Evaluate a request by the statements without conditions: moto would treat ``Deny ... if not TLS`` as ``Deny``."""
     if self.policy is None:
         return PermissionResult.NEUTRAL
     policy = json.loads(self.policy)
@@ -52,7 +52,7 @@ _moto_update = FakeBucket.update_from_cloudformation_json
 def _delete(
     cls: type[FakeBucket], resource_name: str, cloudformation_json: Any, account_id: str, region_name: str
 ) -> None:
-    """Delete a bucket with its stack, which S3 refuses while it has objects, versions or delete markers; moto would keep it and say nothing."""
+    """Delete a bucket with its stack, which S3 refuses while it has objects, versions or delete markers; moto would keep it without an error."""
     del cls, cloudformation_json
     backend = s3_backends[account_id][get_partition(region_name)]
     if resource_name in backend.buckets and backend.delete_bucket(resource_name) is None:
@@ -60,7 +60,7 @@ def _delete(
 
 
 def _with_versions(create: Callable[..., FakeBucket]) -> Callable[..., FakeBucket]:
-    """Keep the versions of objects where the template says so, which moto's CloudFormation passes over."""
+    """Keep the versions of objects where the template says so, which moto's CloudFormation ignores."""
 
     @functools.wraps(create)
     def create_bucket(*arguments: Any, **options: Any) -> FakeBucket:
@@ -74,7 +74,7 @@ def _with_versions(create: Callable[..., FakeBucket]) -> Callable[..., FakeBucke
 
 
 def install() -> None:
-    """Put the judgement and the deletion above in place of moto's, and versions into its buckets."""
+    """Replace moto's evaluation and deletion by those above, and add versions to its buckets."""
     FakeBucket.create_from_cloudformation_json = _with_versions(_moto_create)
     FakeBucket.update_from_cloudformation_json = _with_versions(_moto_update)
     FakeBucket.get_permission = _permission

@@ -33,10 +33,10 @@ class Answer:
 
 
 def take(token: str, body: bytes) -> dict[str, Any]:
-    """Accept the response that a function has PUT; raises ValueError if nobody waits for it."""
+    """Accept the response that a function has PUT; raises ValueError if nothing waits for it."""
     answer = _waiting.pop(token, None)
     if answer is None:
-        raise ValueError("this response URL has been used, or nobody waits for it any more")
+        raise ValueError("this response URL has been used, or nothing waits for it any more")
     answer.body = json.loads(body)
     answer.arrived.set()
     return {}
@@ -49,7 +49,7 @@ class CustomResource(Resource):
 
     @classmethod
     def check_update(cls, old: dict[str, Any], new: dict[str, Any]) -> None:
-        """Refuse another function, which CloudFormation neither updates nor replaces a resource for (coverage roadmap, issue 802)."""
+        """Refuse a change of the function, for which CloudFormation neither updates nor replaces a resource (coverage roadmap, issue 802)."""
         if old["ServiceToken"] != new["ServiceToken"]:
             raise CustomResourceError("Modifying service token is not allowed.")
 
@@ -106,7 +106,7 @@ class CustomResource(Resource):
 
 
 def _arrives(answer: Answer, limit: float) -> bool:
-    """Wait for an answer; on a driven clock others run meanwhile, such as the state machine that gives it."""
+    """Wait for an answer; on a driven clock other work runs meanwhile, such as the state machine that sends it."""
     if not clock().in_worker():
         return answer.arrived.wait(limit)
     end = clock().now() + limit

@@ -1,4 +1,4 @@
-"""A stand-in, driven by the registry schema, for every resource type that nobody implements."""
+"""A stand-in, driven by the registry schema, for every resource type without an implementation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def schema_type(type_name: str) -> type[Resource]:
             self.physical_resource_id = self.physical_resource_id or identity
 
         def _update(self, old: dict[str, Any]) -> None:
-            """Keep the resource: nothing stands behind it."""
+            """Keep the resource: it has no behaviour."""
 
     Generic.__name__ = type_name.replace("::", "")
     return Generic

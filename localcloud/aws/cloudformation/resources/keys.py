@@ -1,4 +1,4 @@
-"""CloudFormation's KMS keys: their tags have another shape there than in moto."""
+"""CloudFormation's KMS keys: their tags have a different format than in moto."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CloudFormation's roles, whose policies an update of their stack changes too."""
+"""CloudFormation's roles, whose policies a stack update also changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _update(
 ) -> Role:
     """Give a role the template's trust and inline policies, which moto would leave as they were.
 
-    Policies of other resources, such as AWS::IAM::Policy, stay.
+    Policies of other resources, such as AWS::IAM::Policy, are kept.
     """
     del cls
     properties: dict[str, Any] = cloudformation_json["Properties"]
@@ -38,5 +38,5 @@ def _update(
 
 
 def install() -> None:
-    """Put the update above in place of moto's."""
+    """Replace moto's update by the one above."""
     Role.update_from_cloudformation_json = classmethod(_update)

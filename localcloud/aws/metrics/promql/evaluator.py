@@ -81,7 +81,7 @@ def ranged(source: Source, query: str, start: float, end: float, step_s: float) 
 
 
 def has_data(source: Source, query: str, at: float) -> bool:
-    """Whether any series that a query reads has a sample within what it looks at."""
+    """Whether any series that a query reads has a sample within the time that it reads."""
     for selector in selectors(parse(query)):
         end = at - selector.offset_s
         start = end - max(selector.range_s or 0, LOOK_BACK_S)
@@ -92,7 +92,7 @@ def has_data(source: Source, query: str, at: float) -> bool:
 
 
 def _falls(series: Points, times: Sequence[float]) -> bool:
-    """Whether a value is lower than the one before it among some samples of a series."""
+    """Whether any of these samples of a series is lower than the preceding one."""
     if series.falls is None:
         return True
     return bisect.bisect_right(series.falls, times[0]) < bisect.bisect_right(series.falls, times[-1])

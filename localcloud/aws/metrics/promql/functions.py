@@ -88,7 +88,7 @@ def ordered(vector: Vector, *, descending: bool) -> Vector:
 
 
 def absent_labels(node: Node) -> dict[str, str]:
-    """Labels of the series that `absent` makes up: those that the selector demands exactly, once."""
+    """Labels of the series that `absent` returns: those that the selector requires by equality, once."""
     if not isinstance(node, Selector):
         return {}
     labels: dict[str, str] = {}

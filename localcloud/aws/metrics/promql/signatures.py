@@ -9,7 +9,7 @@ from localcloud.aws.metrics.promql.nodes import Kind
 
 @dataclass(frozen=True, kw_only=True)
 class Signature:
-    """Types of a function's arguments (the last repeats), how many there are at least and at most, and the type of its result."""
+    """Types of a function's arguments (the last repeats), their minimum and maximum number, and the type of its result."""
 
     arguments: tuple[Kind, ...] = ()
     least: int
@@ -35,7 +35,7 @@ RANGED = (
     "sum_over_time", "count_over_time", "last_over_time", "present_over_time", "stddev_over_time", "stdvar_over_time",
     "absent_over_time",
 )  # fmt: skip
-"""Functions of a range vector alone."""
+"""Functions whose only argument is a range vector."""
 NATIVE = ("histogram_count", "histogram_sum", "histogram_avg", "histogram_stddev", "histogram_stdvar")
 """Functions of native histograms, which nothing here has."""
 

@@ -1,4 +1,4 @@
-"""Tokens of a query as its parser takes them, and the parts of a query that have no parts of their own: labels, matchers, durations."""
+"""Tokens of a query as its parser consumes them, and the elementary parts of a query: labels, matchers, durations."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TokenStream:
         return self.take() if matches in texts else None
 
     def expect(self, text: str) -> Token:
-        """Take a symbol or word, which has to be there."""
+        """Take a required symbol or word."""
         token = self.accept(text)
         if token is None:
             raise self.unexpected(self.peek(), expected=text)
@@ -40,7 +40,7 @@ class TokenStream:
 
     @staticmethod
     def unexpected(token: Token, *, expected: str = "") -> QueryError:
-        """Error about a token that cannot be where it is."""
+        """Error about a token in an invalid place."""
         found = "end of input" if token.kind == "end" else repr(token.text)
         return QueryError(
             f"1:{token.position}: parse error: unexpected {found}" + (f", expected {expected!r}" if expected else "")

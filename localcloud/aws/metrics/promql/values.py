@@ -26,7 +26,7 @@ class Window:
     """Samples of one series within a range: the beginning of the range is excluded.
 
     Attributes:
-        falls: Whether a value may be lower than the one before; False spares functions of counters a look at every value.
+        falls: Whether a value may be lower than the one before; False saves functions of counters from checking every value.
     """
 
     labels: Labels

@@ -96,7 +96,7 @@ def _sum(window: Window) -> float:
 
 
 def sum_of(values: list[float]) -> float:
-    """Sum without rounding errors; that of infinities as arithmetic says."""
+    """Sum without rounding errors; infinities are added by the rules of arithmetic."""
     return math.fsum(values) if all(math.isfinite(value) for value in values) else sum(values)
 
 
