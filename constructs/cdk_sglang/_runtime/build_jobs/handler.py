@@ -19,13 +19,15 @@ _retries = Config(retries={"mode": "standard", "max_attempts": 8})
 _aws = logic.Clients(
     codebuild=wait_for_permissions(boto3.client("codebuild", config=_retries)),
     ecr=wait_for_permissions(boto3.client("ecr", config=_retries)),
-    logs=boto3.client("logs", config=_retries),  # for the end of a log alone, which a failure does without
+    logs=boto3.client(
+        "logs", config=_retries
+    ),  # needed only for the end of a log; a failure can be reported without it
     s3=wait_for_permissions(boto3.client("s3", config=_retries)),
 )
 
 
 def on_event(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Handle a custom-resource event: nothing on Delete, else find or start the build of the job."""
+    """Handle a custom-resource event: do nothing on Delete; otherwise find or start the build of the job."""
     job = logic.Job.parse(event["ResourceProperties"]["Asked"])
     if event["RequestType"] == "Delete":  # results stay: an older endpoint config, or a rollback, may use them
         return {"PhysicalResourceId": event["PhysicalResourceId"]}

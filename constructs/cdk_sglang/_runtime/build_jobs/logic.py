@@ -17,9 +17,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 FINGERPRINT = "CDK_SGLANG_FINGERPRINT"
-"""Variable that marks a build with its job."""
+"""Environment variable that identifies the job of a build."""
 
-# CloudFormation takes 4,096 bytes of response in all (docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html).
+# CloudFormation accepts a response of at most 4,096 bytes (docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html).
 _TAIL_CHARACTERS = 1500
 _TAIL_EVENTS = 60
 _MANIFEST_FORMAT = 1
@@ -85,7 +85,7 @@ class Job:
 
     @property
     def physical_id(self) -> str:
-        """Physical id, the same for every content: a new image must not make CloudFormation delete the old one."""
+        """Physical id, which does not depend on the content: a new image must not make CloudFormation delete the old one."""
         return f"{self.project}/{self.name}/{self.stage}"
 
     @property
@@ -147,7 +147,7 @@ def _find_image(ecr: Any, job: Job) -> dict[str, str] | None:
 
 
 def _find_manifest(s3: Any, job: Job) -> dict[str, str] | None:
-    """Return the size of a staged model if its record is that of this job and all its files exist; else None."""
+    """Return the size of a staged model if its record belongs to this job and all its files exist; otherwise None."""
     try:
         answer = s3.get_object(Bucket=job.bucket, Key=job.manifest)
     except ClientError as error:
@@ -167,9 +167,9 @@ def _find_manifest(s3: Any, job: Job) -> dict[str, str] | None:
 
 
 def _record_files(body: bytes, prefix: str, job: Job) -> dict[str, int]:
-    """Return names and sizes from a staging's record; empty if it is not a record, or that of another job.
+    """Return names and sizes from a staging record; empty if it is not a record, or belongs to another job.
 
-    The staging program reports such a record, or rewrites it.
+    The staging program reports or rewrites such a record.
     """
     try:
         manifest = json.loads(body)

@@ -1,4 +1,4 @@
-"""Calls that are denied because a permission was given a moment ago: IAM takes some seconds to know it everywhere.
+"""Calls that are denied because a permission was granted a moment ago: IAM takes some seconds to propagate it.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency (read 2026-11). The functions of custom
 resources hold equal copies of this file, since each is deployed alone; a test compares them.
@@ -24,7 +24,7 @@ def wait_for_permissions(client: Any) -> Any:
 
 
 def _pause(*, response: Any, attempts: int, **_: Any) -> float | None:
-    """Return how long botocore waits before it repeats a call; None for what another handler decides.
+    """Return how long botocore waits before it repeats a call; None if another handler decides.
 
     Args:
         response: The HTTP response, and what botocore has read of it; None without an answer.

@@ -1,6 +1,6 @@
-"""Check a tool's arguments against its schema: the schemas of AgentCore's gateway know neither patterns nor lengths nor enumerations.
+"""Check a tool's arguments against its schema: the schemas of AgentCore's gateway support no patterns, lengths or enumerations.
 
-A subset of JSON Schema (draft 2020-12), for objects of texts: a function without dependencies starts in a fraction of the time.
+Supports a subset of JSON Schema (draft 2020-12) for objects of strings: a function without dependencies starts in a fraction of the time.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ _FILE: Final = Path(__file__).with_name("tools.json")
 SCHEMAS: Final[dict[str, dict[str, Any]]] = {
     tool["name"]: tool["inputSchema"] for tool in json.loads(_FILE.read_text(encoding="utf-8"))["tools"]
 }
-"""Schema of the arguments of every tool, by its name; the gateway's target is made of the same file."""
+"""Schema of the arguments of every tool, by tool name; the gateway's target is created from the same file."""
 
 
 def problems_of(tool: str, arguments: object) -> list[str]:
-    """Say what is wrong with the arguments of a tool; values are never repeated, since they may be about a patient.
+    """Return what is wrong with the arguments of a tool; values are never repeated, since they may be about a patient.
 
     Args:
         tool: Name of the tool, one of `SCHEMAS`.

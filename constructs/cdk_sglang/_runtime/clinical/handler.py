@@ -1,4 +1,4 @@
-"""The Lambda function of the tools: what AgentCore's gateway invokes, one tool a call.
+"""The Lambda function of the tools, which AgentCore's gateway invokes with one tool per call.
 
 The event holds the bare arguments; the name of the tool is in the client context, after the target's name and three underscores
 (https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/gateway-add-target-lambda.html, read 2026-11).
@@ -29,11 +29,11 @@ logger.setLevel(logging.INFO)
 
 _SEPARATOR: Final = "___"
 _CONFIG: Final = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
-"""Three tries of at most 8 s: less than the function's 29 s."""
+"""Three attempts of at most 8 s each: less than the function's 29 s."""
 
 
 def handler(event: object, context: Any) -> dict[str, Any]:
-    """Run the tool that the client context names; whatever happens is a result that the model can read, without a word of its arguments."""
+    """Run the tool named in the client context; every outcome is a result that the model can read and contains none of the arguments."""
     start = time.monotonic()
     tool = _tool(context)
     try:

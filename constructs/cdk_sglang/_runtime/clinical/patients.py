@@ -10,7 +10,7 @@ from .refused import ToolRefusedError
 
 INDEX: Final = "by_name"
 PREFIX_LETTERS: Final = 3
-"""Letters of the family name by which the index is partitioned."""
+"""Number of letters of the family name that form the index's partition key."""
 _IDENTIFIER: Final = re.compile(r"p-[0-9a-f]{12}")
 _PAGES_MAX: Final = 20
 _SHOWN: Final = ("patient_id", "name", "birth_date", "sex", "allergies", "conditions", "medications")
@@ -18,9 +18,9 @@ _WORD: Final = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
 
 
 def search(table: Any, query: str, *, birth_date: str | None = None) -> dict[str, Any]:
-    """Find the one patient whom a name or an id means.
+    """Find the one patient identified by a name or an id.
 
-    Records are shown only where one patient matches, so that nobody lists the table through a model.
+    Records are shown only if exactly one patient matches, so that nobody can list the table through a model.
 
     Args:
         table: The table of patients.
@@ -31,7 +31,7 @@ def search(table: Any, query: str, *, birth_date: str | None = None) -> dict[str
         `count`, and `patients` with the one record; without it a `hint` for the model.
 
     Raises:
-        ToolRefusedError: The date is none, or the query has no name in it.
+        ToolRefusedError: The date is invalid, or the query contains no name.
     """
     if birth_date is not None:
         _check_date(birth_date)

@@ -1,10 +1,10 @@
-"""Why a tool did not do what was asked: a code, and a text that the model and the user may read."""
+"""Why a tool refused a request: a code, and a text that the model and the user may read."""
 
 from __future__ import annotations
 
 
 class ToolRefusedError(Exception):
-    """The tool says no; nothing of the arguments is in the text.
+    """The tool refuses the request; the text contains none of the arguments.
 
     Attributes:
         code: One word for logs and tests, such as `unknown-patient`.

@@ -1,4 +1,4 @@
-"""Save a report, once: a key that the server makes, and no second version of it."""
+"""Save a report once, under a key that the server generates, and never overwrite it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TYPES: Final = {
     "json": ("json", "application/json"),
     "fhir": ("fhir.json", "application/fhir+json"),
 }
-"""Extension and content type by format; that of FHIR: https://hl7.org/fhir/R4/http.html (read 2026-11)."""
+"""Extension and content type by format; for the FHIR type see https://hl7.org/fhir/R4/http.html (read 2026-11)."""
 _STATUSES: Final = (
     "registered",
     "partial",
@@ -37,11 +37,11 @@ _CHANGED: Final = ("PreconditionFailed", "ConditionalRequestConflict")
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where reports are.
+    """Where reports are stored.
 
     Attributes:
         bucket: Name of the bucket.
-        prefix: Beginning of every key, ending in a slash.
+        prefix: Prefix of every key, ending in a slash.
         key_arn: Key that encrypts them.
     """
 
@@ -55,7 +55,7 @@ def save(s3: Any, place: Place, *, patient_id: str, form: str, content: str, ide
 
     Args:
         s3: Client of S3.
-        place: Where reports are.
+        place: Where reports are stored.
         patient_id: The patient, who is known to exist.
         form: markdown, json or fhir.
         content: The report.
@@ -111,7 +111,7 @@ def _body(form: str, content: str, patient_id: str) -> bytes:
 
 
 def _check_fhir(report: dict[str, Any], patient_id: str) -> None:
-    """Check what FHIR R4 requires of a DiagnosticReport, and whom it is about.
+    """Check what FHIR R4 requires of a DiagnosticReport, and that it is about the right patient.
 
     Source: https://hl7.org/fhir/R4/diagnosticreport.html (read 2026-11): status and code are required.
     """

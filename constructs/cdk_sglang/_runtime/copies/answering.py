@@ -1,7 +1,7 @@
-"""Answer CloudFormation's requests for a custom resource, whatever becomes of the work: a request without an answer blocks its stack.
+"""Answer CloudFormation's requests for a custom resource whether the work succeeds or not: an unanswered request blocks its stack.
 
 The functions of custom resources hold equal copies of this file, since each is deployed alone; a test compares them. What CloudFormation sends and
-takes: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html and crpg-ref-responses.html (read 2026-12).
+accepts: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html and crpg-ref-responses.html (read 2026-12).
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ NOT_CREATED: Final = "cdk-sglang-not-created"
 """Physical id of a resource whose creation failed: CloudFormation asks to delete it, and there is nothing to delete."""
 
 _RESERVE_SECONDS: Final = 15
-"""Part of Lambda's time-out that is kept for the answer."""
+"""Part of Lambda's time-out that is reserved for the answer."""
 _REASON_BYTES: Final = 3000
-"""CloudFormation takes 4,096 bytes of response in all."""
+"""CloudFormation accepts a response of at most 4,096 bytes."""
 _ATTEMPTS: Final = urllib3.Retry(total=4, backoff_factor=1, status_forcelist=(500, 502, 503, 504), allowed_methods=None)
 
 _log = logging.getLogger()
 
 
 class LambdaContext(Protocol):
-    """What the answer needs of Lambda's context."""
+    """The part of Lambda's context that the answer uses."""
 
     log_group_name: str
 
@@ -43,11 +43,11 @@ Work = Callable[[dict[str, Any], Any], dict[str, Any] | None]
 
 
 class AnswerError(Exception):
-    """CloudFormation's address did not take the answer; Lambda invokes the function again."""
+    """CloudFormation's URL did not accept the answer; Lambda invokes the function again."""
 
 
 class _OvertimeError(BaseException):
-    """The time of the invocation is over; no handler of errors may take it for one of the work."""
+    """The invocation is out of time; no error handler of the work may catch this."""
 
 
 def answers(work: Work) -> Callable[[dict[str, Any], Any], None]:
@@ -82,7 +82,7 @@ def answers(work: Work) -> Callable[[dict[str, Any], Any], None]:
 
 @contextlib.contextmanager
 def _watched(event: dict[str, Any], context: LambdaContext, physical_id: str) -> Iterator[None]:
-    """Answer before Lambda ends an invocation whose work does not end."""
+    """Answer before Lambda terminates an invocation whose work has not finished."""
 
     def end(*_: object) -> None:
         reason = _cut("the function did not end within its time", context)
@@ -92,7 +92,7 @@ def _watched(event: dict[str, Any], context: LambdaContext, physical_id: str) ->
     seconds = context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS
     if (
         threading.current_thread() is not threading.main_thread() or seconds <= 0
-    ):  # Lambda's handlers are in the main one
+    ):  # Lambda runs handlers in the main thread
         yield
         return
     before = signal.signal(signal.SIGALRM, end)
@@ -110,11 +110,11 @@ def _cut(text: str, context: LambdaContext) -> str:
 
 
 def _send(event: dict[str, Any], status: str, **answer: Any) -> None:
-    """PUT an answer to CloudFormation's address, which is a secret: whoever has it can answer."""
+    """PUT an answer to CloudFormation's URL, which is a secret: anyone who has it can answer."""
     _log.info(json.dumps({"request": event["RequestType"], "resource": event["LogicalResourceId"], "answer": status}))
     same = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
     body = json.dumps({"Status": status, **same, **answer}, ensure_ascii=False).encode()
-    # The address is signed for a request without a content type.
+    # The URL is signed for a request without a content type.
     with urllib3.PoolManager(timeout=10, retries=_ATTEMPTS) as pool:
         taken = pool.request("PUT", event["ResponseURL"], body=body, headers={"content-type": ""})
     if taken.status >= HTTPStatus.MULTIPLE_CHOICES:

@@ -39,7 +39,7 @@ class Properties:
         )
 
     def clamp(self, copies: int) -> int:
-        """Keep a count between the bounds that scaling has after the update."""
+        """Clamp a count to the scaling bounds that apply after the update."""
         return min(max(copies, self.fewest), self.most)
 
     def physical_id(self, copies: int) -> str:
@@ -54,12 +54,12 @@ def answer(
 
     Args:
         sagemaker: Client of boto3.
-        properties: Present properties.
+        properties: Current properties.
         before: Properties of the last deployment; None on Create.
         physical_id: Id of the last deployment; empty on Create.
     """
     if before is not None and _only_bounds_differ(properties, before):
-        # The update does not change the component; another answer would.
+        # The update does not change the component; a different answer would.
         last = _last(physical_id)
         if last is not None and properties.clamp(last) == last:
             return last, physical_id

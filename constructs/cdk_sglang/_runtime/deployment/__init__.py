@@ -1,1 +1,1 @@
-"""Publish whether a deployment of an endpoint runs, so that its alarms page nobody for what a deployment does."""
+"""Publish whether a deployment of an endpoint is running, so that its alarms page nobody for the effects of a deployment."""

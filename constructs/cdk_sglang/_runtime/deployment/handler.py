@@ -1,4 +1,4 @@
-"""Entry point of the function that publishes whether a deployment runs, called by EventBridge Scheduler every minute."""
+"""Entry point of the function that publishes whether a deployment is running, called by EventBridge Scheduler every minute."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _config = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_
 
 
 def look(_event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Look at the stacks once; after an exception the next minute looks again."""
+    """Check the stacks once; after an exception the next minute's call checks again."""
     watched = json.loads(os.environ["WATCHED"])
     running = logic.any_runs(boto3.client("cloudformation", config=_config), watched["stacks"])
     logic.publish(

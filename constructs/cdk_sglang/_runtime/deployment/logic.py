@@ -1,4 +1,4 @@
-"""Whether a deployment runs: the state of CloudFormation stacks as a metric."""
+"""Whether a deployment is running: the state of CloudFormation stacks as a metric."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def runs(cloudformation: Any, stack_name: str) -> bool:
 def is_running(status: str) -> bool:
     """Whether a stack with this status changes what it deployed.
 
-    While a change set waits for review nothing is deployed, and a clean-up only deletes what nobody uses any more.
+    While a change set waits for review nothing is deployed, and a clean-up deletes only what is no longer used.
     """
     return (
         status.endswith("_IN_PROGRESS")
@@ -46,7 +46,7 @@ def publish(cloudwatch: Any, *, namespace: str, endpoint: str, running: bool) ->
         cloudwatch: Client of boto3.
         namespace: Namespace of the metric.
         endpoint: Name of the endpoint.
-        running: Whether a deployment runs.
+        running: Whether a deployment is running.
     """
     cloudwatch.put_metric_data(
         Namespace=namespace,

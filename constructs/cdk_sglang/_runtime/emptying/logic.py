@@ -1,4 +1,4 @@
-"""Empty a bucket: every version of every object, and every upload in parts that was never ended."""
+"""Empty a bucket: every version of every object, and every multipart upload that was never completed."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class EmptyingError(Exception):
 
 
 def goes(cloudformation: Any, stack_id: str) -> bool:
-    """Return whether a stack is deleted, or the deployment that made it rolled back.
+    """Return whether a stack is being deleted, or the deployment that created it is being rolled back.
 
-    An update that keeps the data from now on deletes the custom resource too, and must not touch the bucket.
+    An update that switches to retaining the data also deletes the custom resource, and must not touch the bucket.
 
     Args:
         cloudformation: Client of boto3.
@@ -34,7 +34,7 @@ def goes(cloudformation: Any, stack_id: str) -> bool:
 
 
 def empty(s3: Any, bucket: str, arn: str) -> int:
-    """Empty a bucket, and return the number of versions that were deleted; None are without the tag, or without the bucket.
+    """Empty a bucket, and return the number of versions deleted: 0 if the bucket lacks the tag or does not exist.
 
     Args:
         s3: Client of boto3.
@@ -74,7 +74,7 @@ def _may_be_emptied(s3: Any, bucket: str) -> bool:
 
 
 def _close(s3: Any, bucket: str, arn: str) -> None:
-    """Let nothing more come in: S3 delivers access logs late, and a bucket that has one again cannot be deleted."""
+    """Deny further writes: S3 delivers access logs late, and a bucket that receives one again cannot be deleted."""
     try:
         policy = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
     except ClientError as error:

@@ -1,1 +1,1 @@
-"""Looks at the training plan an endpoint runs on: before a deployment, and every hour until it ends."""
+"""Checks the training plan an endpoint runs on: before a deployment, and every hour until the plan ends."""

@@ -47,7 +47,7 @@ def look(aws: Clients, watched: Watched, *, now: dt.datetime) -> dict[str, Any]:
 
     Raises:
         PlanError: The plan does not exist.
-        MoveError: The endpoint has to move and cannot; MoveFailed is published before.
+        MoveError: The endpoint has to move and cannot; MoveFailed is published first.
     """
     description = plan.describe(aws.sagemaker, watched.plan_arn)
     end = plan.serves_until(description, now)
@@ -71,7 +71,7 @@ def look(aws: Clients, watched: Watched, *, now: dt.datetime) -> dict[str, Any]:
     except Exception:
         _publish(aws, watched, values | {MOVE_FAILED: 1.0}, now)
         raise
-    # The endpoint still runs on the plan that it was to leave: SageMaker has rolled the last attempt back.
+    # The endpoint still runs on the plan it should have left: SageMaker rolled the last attempt back.
     _publish(aws, watched, values | {MOVE_FAILED: float(state == move.STARTED_AGAIN)}, now)
     return {"plan": description["Status"], "days_left": days_left, "endpoint": state}
 

@@ -17,7 +17,7 @@ from .propagation import wait_for_permissions
 
 _log = logging.getLogger()
 _log.setLevel(logging.INFO)
-# Four attempts of at most 20 s each, and two minutes for a permission to be known, end before the function's four minutes do.
+# Four attempts of at most 20 s each, and two minutes for a permission to propagate, fit into the function's four minutes.
 _config = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=5, read_timeout=15)
 _sagemaker = wait_for_permissions(boto3.client("sagemaker", config=_config))
 
@@ -58,7 +58,7 @@ answer = answers(on_event)
 
 
 def look(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Check the plan and the endpoint once; Lambda retries an exception twice, and then keeps the event in the queue.
+    """Check the plan and the endpoint once; Lambda retries twice after an exception, and then sends the event to the queue.
 
     The event has the scheduled time, so that a slow clock does not delay the move.
     """

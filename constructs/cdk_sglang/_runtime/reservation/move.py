@@ -22,7 +22,7 @@ MOVED_FROM = "cdk-sglang:moved-from"
 """Tag of a copy with the name of the original config."""
 
 _DIGITS = 12
-"""Hexadecimal digits at the end of a copy's name; the policies allow as many and no more."""
+"""Number of hexadecimal digits at the end of a copy's name; the policies allow exactly this number."""
 
 _COPIED = (
     "ProductionVariants",
@@ -94,14 +94,14 @@ def start(
     request: dict[str, Any] = {"EndpointName": endpoint, "EndpointConfigName": name}
     if _running(description) <= max_instances:
         request["RetainAllVariantProperties"] = (
-            True  # else SageMaker starts with InitialInstanceCount, which may be too few
+            True  # otherwise SageMaker starts with InitialInstanceCount, which may be too few
         )
     if description.get("LastDeploymentConfig"):
         request["DeploymentConfig"] = description["LastDeploymentConfig"]
     try:
         sagemaker.update_endpoint(**request)
     except ClientError as error:
-        if _says(error, "in-progress", "updating"):  # another invocation, or a deployment, was first
+        if _says(error, "in-progress", "updating"):  # another invocation, or a deployment, came first
             return BUSY
         raise
     return STARTED if is_new else STARTED_AGAIN

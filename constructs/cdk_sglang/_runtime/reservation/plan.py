@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
 _GAP = dt.timedelta(hours=1)
-"""Longest pause between two blocks of a plan that is not worth a move: blocks end at 11:30 UTC."""
+"""Longest pause between two blocks of a plan that does not justify a move: blocks end at 11:30 UTC."""
 
 
 class PlanError(Exception):

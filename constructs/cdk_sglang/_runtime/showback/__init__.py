@@ -1,1 +1,1 @@
-"""Sample what endpoints run on every few minutes, and report once a day what that cost and whose it was."""
+"""Every few minutes, sample the instances and components of endpoints; once a day, report the cost and who caused it."""

@@ -40,11 +40,11 @@ def _settings(bucket: str, key: str) -> dict[str, Any]:
 
 
 def handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Do one of the jobs; Lambda retries an exception twice, and then keeps the event in the queue."""
+    """Do one of the jobs; Lambda retries twice after an exception, and then sends the event to the queue."""
     settings = _settings(os.environ["SETTINGS_BUCKET"], os.environ["SETTINGS_KEY"])
     now = dt.datetime.now(tz=dt.UTC)
     due = dt.datetime.fromisoformat(event["time"]) if event.get("time") else now
-    now = max(now, due)  # a slow clock must not date a sample before its schedule
+    now = max(now, due)  # a slow clock must not date a sample before its scheduled time
 
     def seconds_left() -> float:
         return float(context.get_remaining_time_in_millis()) / 1000

@@ -1,4 +1,4 @@
-"""The function's three jobs: take a sample, report the days that are over, and report the day that runs."""
+"""The function's three jobs: take a sample, report completed days, and report the current day so far."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .samples import Sample
 from .store import Store
 
 BACKLOG_DAYS = 7
-"""Days back that a missing report is made up for; samples are kept longer."""
+"""Number of past days for which a missing report is created; samples are kept longer."""
 ENOUGH_SECONDS = 60
-"""Time that a further day must have left."""
+"""Seconds that must be left to start another day."""
 _DATA = 1000
-"""Metrics of a PutMetricData call
+"""Maximum number of metrics in a PutMetricData call
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html, read 2026-11)."""
 
 _log = logging.getLogger()
@@ -47,14 +47,14 @@ def sample(
     now: dt.datetime,
     seconds_left: Callable[[], float],
 ) -> dict[str, Any]:
-    """Take a sample and keep it; endpoints that could not be read are missing in it, and counted in a metric.
+    """Take and store a sample; endpoints that could not be read are left out of it and counted in a metric.
 
     Args:
         aws: Clients.
         settings: Settings of the function.
-        due: Moment of the schedule; a second sample of the same moment is dropped.
-        now: The moment.
-        seconds_left: Returns the time that is left.
+        due: Scheduled time; a second sample for the same time is dropped.
+        now: Current time.
+        seconds_left: Returns the remaining time.
 
     Raises:
         RuntimeError: No endpoint could be read.
@@ -84,7 +84,7 @@ def _publish_scaling(
     due: dt.datetime,
     seconds_left: Callable[[], float],
 ) -> str:
-    """Publish copies wanted and running, and what scaled them; costs are sampled whether that can be read or not.
+    """Publish desired and running copies, and what scaled them; costs are sampled even if this cannot be read.
 
     Counts are those of whole windows, at the windows' beginnings, and are read with the statistic Maximum: a second run counts nothing twice.
     """
@@ -111,15 +111,15 @@ def _publish_scaling(
 def report_days(
     aws: Aws, settings: Mapping[str, Any], *, today: dt.date, seconds_left: Callable[[], float]
 ) -> dict[str, Any]:
-    """Report yesterday, and days before that have samples but no report; the same day twice gives the same bytes.
+    """Report yesterday, and earlier days that have samples but no report; reporting the same day twice gives the same bytes.
 
-    A day that fails does not keep the others from their reports.
+    A day that fails does not prevent reports of the others.
 
     Args:
         aws: Clients.
         settings: Settings of the function.
-        today: The day that runs, in UTC.
-        seconds_left: Returns the time that is left.
+        today: The current day, in UTC.
+        seconds_left: Returns the remaining time.
 
     Raises:
         RuntimeError: A day could not be reported; the next run tries again.
@@ -146,7 +146,7 @@ def report_days(
 
 
 def running_day(aws: Aws, settings: Mapping[str, Any], *, now: dt.datetime) -> dict[str, Any]:
-    """Return the CSV of the day that runs, as far as it has come, without keeping it."""
+    """Return the CSV of the current day so far, without storing it."""
     day, found = _rows(aws, settings, now.date(), until=now)
     return {"date": day.date.isoformat(), "csv": text(found)}
 
@@ -163,7 +163,7 @@ def _report(aws: Aws, settings: Mapping[str, Any], date: dt.date) -> None:
         *(("CostUsd", {"Endpoint": one, "Component": other}, usd) for (one, other), usd in by_component.items()),
         *(("CostUsd", {"Team": team}, usd) for (team,), usd in by_team.items() if team),
     ]
-    # Before the report, whose presence says that all is done: a second run then repeats what the first one did not finish.
+    # Before the report, whose presence marks the day as done: a second run then repeats what the first did not finish.
     _publish(aws, settings, start, data)
     aws.store.report(date, content)
 

@@ -1,4 +1,4 @@
-"""Ask SageMaker what endpoints have now: instances with their types, components with their copies and GPUs, training plans."""
+"""Query SageMaker for what endpoints have now: instances with their types, components with their copies and GPUs, training plans."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
 AT_ONCE = 4
-"""Calls at a time: SageMaker throttles Describe calls of an account, deployments and consoles included."""
+"""Concurrent calls: SageMaker throttles an account's Describe calls, including those of deployments and consoles."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Watched:
     Attributes:
         endpoint: Short name.
         name: Name in SageMaker.
-        types: Instance types, the most wanted first.
+        types: Instance types, in order of preference.
         plan: ARN of its training plan; empty on demand.
         members: Components and adapters by name in SageMaker.
     """
@@ -40,7 +40,7 @@ class Watched:
 
     @classmethod
     def parse(cls, content: Mapping[str, Any]) -> Watched:
-        """Read an endpoint among the function's settings."""
+        """Parse an endpoint from the function's settings."""
         members = {one["name"]: Member(**one) for one in content["members"]}
         return cls(**{**content, "types": tuple(content["types"]), "members": members})
 
@@ -87,7 +87,7 @@ def _endpoint(sagemaker: SageMakerClient, watched: Watched) -> EndpointSample:
         if pending:
             instances += _instances(sagemaker, watched, pending)
     if watched.plan:
-        # Of no instances: the endpoint is meant to run on the plan, which is paid for without it too.
+        # No instances: the endpoint is meant to run on the plan, which is paid for even if nothing runs on it.
         instances.append(Instances(type=watched.types[0], count=0, plan=watched.plan))
     return EndpointSample(
         endpoint=watched.endpoint,
@@ -97,7 +97,7 @@ def _endpoint(sagemaker: SageMakerClient, watched: Watched) -> EndpointSample:
 
 
 def _instances(sagemaker: SageMakerClient, watched: Watched, description: Mapping[str, Any]) -> Iterable[Instances]:
-    """Yield the instances of every variant; a variant of one type names it in its configuration alone."""
+    """Yield the instances of every variant; a variant of a single type names it only in its configuration."""
     name = description.get("EndpointConfigName")
     config = _existing(lambda: sagemaker.describe_endpoint_config(EndpointConfigName=name)) if name else None
     configured = {one["VariantName"]: one for one in (config or {}).get("ProductionVariants", ())}
@@ -120,13 +120,13 @@ def _only_type(settings: Mapping[str, Any], watched: Watched) -> str:
 
 
 def _members(sagemaker: SageMakerClient, watched: Watched) -> Iterable[Member]:
-    # By name: pages of the latest first, which is the default, shift while components are created.
+    # By name: with the default order, latest first, pages shift while components are created.
     pages = sagemaker.get_paginator("list_inference_components").paginate(
         EndpointNameEquals=watched.name, SortBy="Name", SortOrder="Ascending", PaginationConfig={"PageSize": 100}
     )
     for name in sorted(one["InferenceComponentName"] for page in pages for one in page["InferenceComponents"]):
         known = watched.members.get(name)
-        if known is not None and known.adapter:  # hundreds are possible, and an adapter has no copies of its own
+        if known is not None and known.adapter:  # there may be hundreds, and an adapter has no copies of its own
             yield known
             continue
         description = _existing(lambda name=name: sagemaker.describe_inference_component(InferenceComponentName=name))
@@ -135,7 +135,7 @@ def _members(sagemaker: SageMakerClient, watched: Watched) -> Iterable[Member]:
 
 
 def _member(name: str, description: Mapping[str, Any], known: Member | None, watched: Watched) -> Member:
-    short = name.removeprefix(f"{watched.name}-")  # of a component that the stack does not know (any more)
+    short = name.removeprefix(f"{watched.name}-")  # of a component unknown (or no longer known) to the stack
     specifications = description.get("Specifications") or [description.get("Specification") or {}]
     base = next(
         (one["BaseInferenceComponentName"] for one in specifications if "BaseInferenceComponentName" in one), ""
@@ -166,7 +166,7 @@ def _member(name: str, description: Mapping[str, Any], known: Member | None, wat
 
 
 def _plan(sagemaker: SageMakerClient, arn: str, at: dt.datetime) -> Plan | None:
-    """Return a plan while it holds instances: before and after, nothing is paid for by the hour."""
+    """Return a plan while it holds instances: before and after, no hours are charged."""
     description = _existing(lambda: sagemaker.describe_training_plan(TrainingPlanName=arn))
     if description is None or description["Status"] != "Active":
         return None
@@ -185,7 +185,7 @@ def _plan(sagemaker: SageMakerClient, arn: str, at: dt.datetime) -> Plan | None:
 
 
 def _existing(call: Any) -> dict[str, Any] | None:
-    """Return an answer, or None if what was asked for does not exist; other errors are raised."""
+    """Return the response, or None if the resource does not exist; other errors are raised."""
     try:
         return dict(call())
     except ClientError as error:

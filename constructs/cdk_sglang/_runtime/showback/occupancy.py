@@ -1,4 +1,4 @@
-"""What an endpoint paid for and who reserved it: instances and GPUs by component, second by second, added up over a day."""
+"""What an endpoint paid for and which component reserved it: instances and GPUs per second, summed over a day."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .samples import EndpointSample, Instances, Member, Plan
 from .spans import HOUR_SECONDS, Span
 
 NOBODY = ""
-"""Stands among names of components for GPUs that no copy reserves."""
+"""Stands in for a component's name where no copy reserves the GPUs."""
 
 
 @dataclass(frozen=True, order=True, kw_only=True)
@@ -32,8 +32,8 @@ class Occupancy:
     """An endpoint over a day; seconds are exact.
 
     Attributes:
-        observed_seconds: Seconds that samples stand for.
-        instance_seconds: Instances times seconds, by pool.
+        observed_seconds: Seconds covered by samples.
+        instance_seconds: Instance-seconds by pool.
         shares: Instances times seconds that each component had of a pool, `NOBODY` included; they add up to `instance_seconds`.
         interpolated: The part of `shares` that lies in gaps between samples.
         hours: GPUs times seconds of each component by hour since 1970.
@@ -53,8 +53,8 @@ class Occupancy:
 def occupancy(spans: Iterable[Span[EndpointSample]], gpus: Mapping[str, int]) -> Occupancy:
     """Add up what an endpoint had.
 
-    GPUs that copies reserve are shares of the instances' GPUs. Copies that claim more GPUs than the instances have, as for a moment while
-    instances go, share what there is in proportion.
+    GPUs that copies reserve are shares of the instances' GPUs. Copies that briefly claim more GPUs than the instances have, while
+    instances are removed, share the existing GPUs in proportion.
 
     Args:
         spans: Its samples as stretches of time.
@@ -89,9 +89,9 @@ def occupancy(spans: Iterable[Span[EndpointSample]], gpus: Mapping[str, int]) ->
 
 
 def with_idle_reservations(endpoints: Mapping[str, EndpointSample], plans: Iterable[Plan]) -> dict[str, EndpointSample]:
-    """Return endpoints with the instances of their training plans that do not run: these are paid for too.
+    """Return endpoints, including the instances of their training plans that are not running: these are paid for too.
 
-    They are with the first endpoint, by name, that runs on the plan or is meant to. Instances of the plan that run outside these endpoints
+    They are attributed to the first endpoint, by name, that runs on the plan or is meant to. Instances of the plan that run outside these endpoints
     count among them.
 
     Args:
@@ -127,7 +127,7 @@ def _demand(
 ) -> dict[Pool, dict[str, Fraction]]:
     """Return the GPUs that copies reserve, by pool and component.
 
-    Copies of a known type are on pools of the type; others fill the pools in their order. Copies beyond the room of all are on the first.
+    Copies of a known type are on pools of the type; others fill the pools in their order. Copies that exceed the capacity of all pools are assigned to the first.
     """
     demand: dict[Pool, dict[str, Fraction]] = {pool: {} for pool in counts}
     free = {pool: Fraction(count * gpus.get(pool.type, 0)) for pool, count in counts.items()}

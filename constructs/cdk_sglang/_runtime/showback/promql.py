@@ -1,6 +1,6 @@
-"""PromQL of CloudWatch, asked with the function's own permissions.
+"""CloudWatch's PromQL, queried with the function's own permissions.
 
-The functions that ask hold equal copies of this file, since each is deployed alone; a test compares them.
+The functions that query it hold equal copies of this file, since each is deployed alone; a test compares them.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ _PATHS = ("/api/v1/query", "/prometheus/api/v1/query")
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch-PromQL-API-QueryMetrics.html, read 2026-11) and SageMaker's guide
 (https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-detailed-observability-promql.html, read 2026-11)."""
 _MISSING = (400, 403, 404)
-"""What a path that does not exist may be answered."""
+"""Status codes that CloudWatch may return for a path that does not exist."""
 
 
 def series_of(session: Any, address: str, query: str, at: dt.datetime) -> Sequence[Mapping[str, Any]]:
-    """Return the series that answer a query.
+    """Return the series that match a query.
 
     Args:
         session: Session of boto3.
-        address: Address of CloudWatch's own API.
+        address: URL of CloudWatch's own API.
         query: The query.
-        at: Moment that it is asked for.
+        at: Time at which the query is evaluated.
 
     Raises:
-        OSError: CloudWatch does not answer, or refuses.
+        OSError: CloudWatch does not answer, or rejects the request.
         ValueError: The query has failed.
     """
     *others, last = _PATHS
@@ -43,7 +43,7 @@ def series_of(session: Any, address: str, query: str, at: dt.datetime) -> Sequen
         try:
             return _query_at(session, f"{address.rstrip('/')}{path}", query, at)
         except urllib.error.HTTPError as error:
-            error.close()  # the error is also the reply, and keeps its socket
+            error.close()  # the error is also the response, and holds its socket open
             if error.code not in _MISSING:
                 raise
     return _query_at(session, f"{address.rstrip('/')}{last}", query, at)

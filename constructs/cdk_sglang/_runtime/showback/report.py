@@ -1,4 +1,4 @@
-"""A day's report out of samples: which seconds each stands for, what ran, and what it cost. No AWS."""
+"""A day's report from samples: which seconds each one covers, what ran, and what it cost. Makes no AWS calls."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Facts:
 
     @classmethod
     def parse(cls, content: Mapping[str, Any]) -> Facts:
-        """Read the facts among the function's settings."""
+        """Parse the facts from the function's settings."""
         prices = {name: Price(**price) for name, price in content["prices"].items()}
         return cls(period=int(content["sample_minutes"]) * 60, gpus=content["gpus"], prices=prices)
 
@@ -55,13 +55,13 @@ class Day:
 
 
 def observe(samples: Iterable[Sample], date: dt.date, facts: Facts, *, until: dt.datetime | None = None) -> Day:
-    """Return what the endpoints had on a day.
+    """Return what the endpoints had on one day.
 
     Args:
         samples: Samples of the day, and of the hours before and after it.
         date: The day, in UTC.
         facts: Period and GPUs.
-        until: Moment until which the day has come; its end by default.
+        until: Time up to which the day is reported; the end of the day by default.
     """
     start = int(dt.datetime.combine(date, dt.time(), tzinfo=dt.UTC).timestamp())
     end = start + DAY_SECONDS if until is None else min(start + DAY_SECONDS, int(until.timestamp()))
@@ -114,7 +114,7 @@ def usd_per_hour(sample: Sample, facts: Facts) -> dict[str, float]:
 
 
 def total_usd(found: Sequence[Mapping[str, str]], *keys: str) -> dict[tuple[str, ...], float]:
-    """Return dollars by the values of some columns; what has no price is left out."""
+    """Return dollars grouped by the values of some columns; rows without a price are left out."""
     totals: dict[tuple[str, ...], float] = {}
     for row in found:
         if not row["usd"]:

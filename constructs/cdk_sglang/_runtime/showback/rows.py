@@ -1,4 +1,4 @@
-"""A day's rows of an endpoint: dollars, hours, tokens and requests by component, adapter and team, which add up to what was paid."""
+"""A day's rows of an endpoint: dollars, hours, tokens and requests by component, adapter and team; the dollars add up to the amount paid."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ COLUMNS = (
     "tokens_out",
     "requests",
     "idle_share",  # share of the GPU-hours in clock hours without a request of the component or its adapters
-    "basis",  # what the component's cost is split over it and its adapters by: tokens, requests or gpus (not split)
+    "basis",  # how the component's cost is split between it and its adapters: tokens, requests or gpus (not split)
     "tokens_basis",  # measured by the engine, or requests times planned tokens
-    "interpolated_hours",  # instance-hours further from a sample than they should be
-    "observed_hours",  # hours of the endpoint's day that samples stand for
+    "interpolated_hours",  # instance-hours further from a sample than expected
+    "observed_hours",  # hours of the endpoint's day covered by samples
     "usd_per_instance_hour",
     "price_date",
     "price_source",
@@ -51,7 +51,7 @@ class Price:
     Attributes:
         usd_per_hour: US dollars as a decimal text.
         date: Day of the price.
-        source: Where it was read, and whether it is an estimate.
+        source: Source of the price, and whether it is an estimate.
     """
 
     usd_per_hour: str
@@ -65,7 +65,7 @@ class Usage:
 
     Attributes:
         requests: Requests by name in SageMaker and hour since 1970.
-        tokens: Measured input and output tokens by name in SageMaker; a name that the engine does not tell apart is not there.
+        tokens: Measured input and output tokens by name in SageMaker; a name that the engine does not report separately is left out.
     """
 
     requests: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
@@ -78,7 +78,7 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class _Served:
-    """A component or adapter, and its part of a component's cost."""
+    """A component or adapter, and its share of a component's cost."""
 
     member: Member
     weight: Fraction
@@ -97,7 +97,7 @@ def rows(
     prices: Mapping[Pool, Price],
     gpus: Mapping[str, int],
 ) -> list[dict[str, str]]:
-    """Return the rows of an endpoint and a day, at the least one that says that nothing ran.
+    """Return the rows of an endpoint for a day: at least one, which states that nothing ran.
 
     Args:
         endpoint: Short name of the endpoint.
@@ -119,7 +119,7 @@ def rows(
         ]
     placed = {base for shares in day.shares.values() for base in shares}
     for base, served in families.items():
-        if base not in placed and any(one.requests for one in served):  # requests that no copy was there for
+        if base not in placed and any(one.requests for one in served):  # requests for which no copy existed
             found += [_row(one.member, one, {}) | common | {"usd": _millionths(0)} for one in served if one.requests]
     return found or [_blank(UNALLOCATED) | common | {"usd": _millionths(0)}]
 
@@ -193,7 +193,7 @@ def _families(day: Occupancy, usage: Usage) -> dict[str, list[_Served]]:
 
 
 def _served(members: list[Member], usage: Usage) -> list[_Served]:
-    """Weigh a component and its adapters by the tokens that each served.
+    """Weight a component and its adapters by the tokens that each served.
 
     SGLang counts the tokens of all adapters in the component's own series, unless CloudWatch tells them apart: then they are divided in
     proportion to requests times planned tokens.
@@ -209,7 +209,7 @@ def _served(members: list[Member], usage: Usage) -> list[_Served]:
     active = [one.name for one in members if requests[one.name]]
     tokens, tokens_basis, basis = _tokens(planned, active, usage)
     weights = {name: Fraction(sum(tokens[name])) for name in requests}
-    if not any(weights.values()):  # nobody planned tokens: by requests alone
+    if not any(weights.values()):  # no planned tokens: by requests alone
         weights = {name: Fraction(count) for name, count in requests.items()}
     if len(members) == 1 or not active:
         weights = {name: Fraction(index == 0) for index, name in enumerate(requests)}
@@ -231,7 +231,7 @@ def _served(members: list[Member], usage: Usage) -> list[_Served]:
 def _tokens(
     planned: Mapping[str, tuple[Fraction, Fraction]], active: list[str], usage: Usage
 ) -> tuple[dict[str, tuple[int, int]], str, str]:
-    """Return tokens by name, and what they and a split by them rest on."""
+    """Return tokens by name, and the basis of these figures and of a split by them."""
     estimates = {name: (rounded(pair[0]), rounded(pair[1])) for name, pair in planned.items()}
     measured = {name: usage.tokens[name] for name in planned if name in usage.tokens}
     if not measured:
@@ -250,7 +250,7 @@ def _parts(base: str, families: Mapping[str, list[_Served]]) -> dict[str, Fracti
 
 
 def _counts(base: str, pool: Pool, day: Occupancy, families: Mapping[str, list[_Served]]) -> dict[str, dict[str, int]]:
-    """Return requests and tokens of a component and its adapters on a pool, in proportion to the time that it had there."""
+    """Return requests and tokens of a component and its adapters on a pool, in proportion to the component's time there."""
     if base == NOBODY:
         return {}
     by_pool = {one: shares[base] for one, shares in sorted(day.shares.items()) if base in shares}

@@ -1,6 +1,6 @@
-"""What endpoints had at one moment: the text that is kept of every sample, and read back for the day's report.
+"""What endpoints had at one moment: the text stored for every sample and read back for the day's report.
 
-SageMaker answers what an endpoint has now, never what it had: the past is known only from samples.
+SageMaker reports what an endpoint has now, never what it had: the past is known only from samples.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 VERSION = 1
-"""Version of the text; another one is refused, so that a report never misreads a sample."""
+"""Version of the text; any other version is rejected, so that a report never misreads a sample."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class Instances:
     """Instances of one type.
 
     Attributes:
-        type: Instance type, such as ml.g6e.12xlarge; empty if unknown.
+        type: Instance type, for example ml.g6e.12xlarge; empty if unknown.
         count: Number of instances.
         plan: ARN of the training plan that they run on; empty on demand.
     """
@@ -41,12 +41,12 @@ class Member:
         component: Short name of the component.
         adapter: Short name of the adapter; empty for a component.
         base: Name in SageMaker of the component under an adapter; empty for a component.
-        team: Team that answers for its cost; empty if nobody said.
+        team: Team that is responsible for its cost; empty if unspecified.
         copies: Copies by instance type; under the empty type if their type is unknown.
         gpus: GPUs of a copy by instance type; under the empty type for every type.
         input_tokens: Planned tokens of a prompt; 0 if unknown.
         output_tokens: Planned tokens of an answer; 0 if unknown.
-        target_copies: Copies that SageMaker is to run now; None if unknown. No report reads it, so it is not kept.
+        target_copies: Desired number of copies now; None if unknown. No report reads it, so it is not stored.
     """
 
     name: str
@@ -86,9 +86,9 @@ class Plan:
 
     Attributes:
         arn: Its ARN.
-        count: Instances that it holds, which are paid for whether they run or not.
+        count: Instances that it reserves, which are paid for whether they run or not.
         type: Their type.
-        usd_per_hour: Price of one of them, the upfront fee by instance and hour; empty if AWS states none in US dollars.
+        usd_per_hour: Price of one instance, the upfront fee per instance and hour; empty if AWS states none in US dollars.
     """
 
     arn: str
@@ -151,7 +151,7 @@ def _kept(endpoint: EndpointSample) -> dict[str, Any]:
 
 @lru_cache(maxsize=256)
 def _endpoint(text: str) -> EndpointSample:
-    """Read an endpoint; most samples of a day are alike, and share one object."""
+    """Parse an endpoint; most samples of a day are equal and share one object."""
     content: dict[str, Any] = json.loads(text)
     return EndpointSample(
         endpoint=content["endpoint"],

@@ -1,4 +1,4 @@
-"""Copies wanted and running, and what scaled them and why, as CloudWatch metrics: SageMaker and Application Auto Scaling publish none of it."""
+"""Desired and running copies, and what scaled them and why, as CloudWatch metrics: SageMaker and Application Auto Scaling publish none of these."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 from .samples import Sample
 
 WINDOWS = 3
-"""Windows that every run counts: a run that was missed is made up for by either of the two after it."""
+"""Number of windows that every run counts: either of the next two runs makes up for a missed run."""
 PAGES = 20
-"""Pages that are read at the most; an account's components make fifty decisions on each."""
+"""Maximum number of pages read; each holds fifty decisions of the account's components."""
 _PAGE = 50
 _SERVICE = "sagemaker"
 _KIND = "inference-component/"
 _NOT_SCALED = ("AlreadyAtMaxCapacity", "AlreadyAtMinCapacity")
-"""Codes of what kept a policy from scaling that have a reason of their own
+"""Codes for why a policy did not scale that have a reason of their own
 (https://docs.aws.amazon.com/autoscaling/application/APIReference/API_NotScaledReason.html, read 2026-11)."""
 _CAUSES = (
     ("policy TargetTracking", "TargetTracking"),
@@ -31,17 +31,17 @@ _CAUSES = (
     ("maximum capacity", "MaxCapacity"),
     ("max capacity", "MaxCapacity"),
 )
-"""What a cause contains, and the reason it is counted as. AWS gives examples of causes, no list
+"""Text that a cause contains, and the reason it is counted as. AWS gives examples of causes, not a list
 (https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-scaling-activities.html, read 2026-11)."""
 
 REASONS = (*dict.fromkeys(reason for _, reason in _CAUSES), *_NOT_SCALED, "NotScaled", "Other")
-"""Every reason that is published: a dimension's values have to be few."""
+"""Every reason that is published: a dimension must have few values."""
 
 Datum = tuple[str, Mapping[str, str], float]
 
 
 class TooManyPagesError(Exception):
-    """More decisions were made than may be read at a time."""
+    """More decisions were made than can be read in one run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class Decisions:
     """What scaled components in one window.
 
     Attributes:
-        began: The window's beginning, a multiple of its length since 1970: two runs agree on it whatever moments they are at.
+        began: The window's beginning, a multiple of its length since 1970: two runs agree on it regardless of when they run.
         by_reason: Decisions by component and reason.
     """
 
@@ -58,11 +58,11 @@ class Decisions:
 
 
 def copies(sample: Sample, components: Collection[str]) -> Iterator[Datum]:
-    """Yield copies wanted and running of the components that were read.
+    """Yield desired and running copies of the components that were read.
 
     Args:
         sample: What the endpoints have now.
-        components: Names of the components that the stack knows.
+        components: Names of the components known to the stack.
     """
     for endpoint in sample.endpoints.values():
         for member in endpoint.members:
@@ -75,7 +75,7 @@ def copies(sample: Sample, components: Collection[str]) -> Iterator[Datum]:
 
 
 def reason(activity: Mapping[str, Any]) -> str:
-    """Return which of the reasons a decision has."""
+    """Return the reason of a decision."""
     codes = [one.get("Code", "") for one in activity.get("NotScaledReasons") or ()]
     if codes:
         return next((code for code in codes if code in _NOT_SCALED), "NotScaled")
@@ -92,18 +92,18 @@ def decisions(
     seconds_left: Callable[[], float],
     enough: float,
 ) -> list[Decisions]:
-    """Return what scaled components in the last windows that are over; the same windows again give the same counts, or later ones.
+    """Return what scaled components in the last completed windows; reading the same windows again gives the same counts, or later ones.
 
     Args:
         scaling: Client of Application Auto Scaling.
-        components: Names of the components that the stack knows.
-        due: Moment of the schedule.
+        components: Names of the components known to the stack.
+        due: Scheduled time.
         seconds: Length of a window.
-        seconds_left: Returns the time that is left.
-        enough: Seconds that a further page must leave.
+        seconds_left: Returns the remaining time.
+        enough: Seconds that must remain after reading another page.
 
     Raises:
-        TooManyPagesError: There are more pages than may be read, or than there is time for.
+        TooManyPagesError: There are more pages than the limit, or than there is time for.
     """
     end = int(due.timestamp()) // seconds * seconds
     begins = [end - seconds * back for back in range(WINDOWS, 0, -1)]
@@ -121,11 +121,11 @@ def decisions(
 
 
 def data(window: Decisions, components: Collection[str]) -> Iterator[Datum]:
-    """Yield the decisions of a window: of every component how many, none included, and by reason those that there were.
+    """Yield the decisions of a window: the number for every component, zero included, and the number by reason where there are any.
 
     Args:
         window: The window.
-        components: Names of the components that the stack knows.
+        components: Names of the components known to the stack.
     """
     totals = Counter[str]()
     for (name, _), count in window.by_reason.items():
@@ -139,7 +139,7 @@ def data(window: Decisions, components: Collection[str]) -> Iterator[Datum]:
 def _since(
     scaling: Any, begin: int, *, seconds_left: Callable[[], float], enough: float
 ) -> Iterator[Mapping[str, Any]]:
-    """Yield the decisions of the account's components, until a whole page is older than a moment: AWS gives six weeks, the newest first."""
+    """Yield the decisions of the account's components, until a whole page is older than a given time: AWS returns six weeks, newest first."""
     request: dict[str, Any] = {
         "ServiceNamespace": _SERVICE,
         "IncludeNotScaledActivities": True,

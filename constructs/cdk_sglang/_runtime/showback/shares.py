@@ -15,11 +15,11 @@ def rounded(value: Fraction) -> int:
 
 
 def split(total: int, weights: Mapping[K, Fraction]) -> dict[K, int]:
-    """Split a whole number in proportion to weights, so that the parts add up to it; no part is a whole unit or more from its share.
+    """Split a whole number in proportion to weights, so that the parts add up to it; every part is within one unit of its exact share.
 
     Args:
         total: The number, 0 or more.
-        weights: Weights of 0 or more; of equal remainders the first wins. All 0: the first gets everything.
+        weights: Weights of 0 or more; among equal remainders the first wins. If all are 0, the first gets everything.
     """
     if not weights:
         return {}

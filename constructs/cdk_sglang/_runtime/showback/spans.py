@@ -1,7 +1,7 @@
-"""From moments to stretches of time: which sample stands for which seconds of a day, and which of them nobody saw.
+"""From moments to stretches of time: which sample covers which seconds of a day, and which seconds no sample covers.
 
-A sample stands for the time around it, to half the way to its neighbours. What starts or ends between two samples is so dated within half
-of their distance, in either direction. UTC alone: its days have 24 hours.
+A sample covers the time around it, halfway to its neighbours. What starts or ends between two samples is thus dated to within half
+their distance, in either direction. Only UTC is used: its days have 24 hours.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Generic, TypeVar
 DAY_SECONDS = 86_400
 HOUR_SECONDS = 3_600
 LONGEST_GAP_SECONDS = 6 * HOUR_SECONDS
-"""Longest time without a sample that is filled from both sides; of a longer one only the ends are, half a period each. An outage of a service
-is shorter, a schedule that was switched off is longer."""
+"""Longest gap without a sample that is filled from both sides; of a longer gap only the ends are filled, half a period each. A service outage
+is shorter; a schedule that was switched off is longer."""
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ class Span(Generic[T]):
         start: First second, since 1970.
         end: Second after the last one.
         value: What was sampled.
-        interpolated: Whether the sample is further away than a sample should be.
+        interpolated: Whether the sample is further away than expected.
     """
 
     start: int
@@ -42,7 +42,7 @@ class Span(Generic[T]):
 
 
 def spans(samples: Sequence[tuple[int, T]], *, start: int, end: int, period: int) -> list[Span[T]]:
-    """Return the stretches of a time, in order and without overlap; what no sample stands for is left out.
+    """Return the stretches of a period, in order and without overlap; time that no sample covers is left out.
 
     Args:
         samples: Moments in seconds since 1970 and what was seen then, in order; those before `start` and after `end` matter at the ends.

@@ -34,11 +34,11 @@ class Store:
     bucket: str
 
     def add(self, sample: Sample, *, due: dt.datetime) -> bool:
-        """Keep a sample; False if the schedule's moment has one already, since a schedule may run twice.
+        """Store a sample; False if the scheduled time already has one, since a schedule may run twice.
 
         Args:
             sample: The sample.
-            due: Moment of the schedule.
+            due: Scheduled time.
         """
         key = f"{SAMPLES}{due:%Y-%m-%d/%H-%M-%S}.json"
         try:
@@ -52,9 +52,9 @@ class Store:
         return True
 
     def samples(self, date: dt.date) -> list[Sample]:
-        """Return the samples of a day, and those around it that gaps at its ends are filled from.
+        """Return the samples of a day, and those around it that are used to fill gaps at its ends.
 
-        One that cannot be understood, as of another version of this function, is a gap.
+        A sample that cannot be parsed, for example from another version of this function, counts as a gap.
         """
         margin = dt.timedelta(seconds=LONGEST_GAP_SECONDS)
         start = dt.datetime.combine(date, dt.time(), tzinfo=dt.UTC)
@@ -77,11 +77,11 @@ class Store:
         return bool(listed.get("KeyCount"))
 
     def reported(self) -> set[str]:
-        """Return the days that have a report, such as 2026-11-30."""
+        """Return the days that have a report, for example 2026-11-30."""
         return {key.removeprefix(REPORTS).removesuffix(".csv") for key in self._keys(REPORTS)}
 
     def has_report(self, date: dt.date, text: str) -> bool:
-        """Whether a day has this report, byte by byte."""
+        """Whether a day has exactly this report, byte for byte."""
         try:
             return self._read(_report_key(date)) == text.encode()
         except ClientError as error:
@@ -90,7 +90,7 @@ class Store:
             return False
 
     def report(self, date: dt.date, text: str) -> None:
-        """Keep a day's report in place of an earlier one."""
+        """Store a day's report, replacing an earlier one."""
         self.s3.put_object(Bucket=self.bucket, Key=_report_key(date), Body=text.encode(), ContentType="text/csv")
 
     def _keys(self, prefix: str) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""What components and adapters served on a day: requests of CloudWatch, and tokens that SGLang counted where CloudWatch answers PromQL."""
+"""What components and adapters served on a day: requests from CloudWatch, and tokens counted by SGLang where CloudWatch supports PromQL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .rows import Usage
 from .spans import HOUR_SECONDS
 
 _QUERIES = 500
-"""Queries of a GetMetricData call
+"""Maximum number of queries in a GetMetricData call
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html, read 2026-11)."""
 
 _log = logging.getLogger()
@@ -80,14 +80,14 @@ def requests(
 def tokens(
     session: Any, address: str, queries: Mapping[str, str], *, label: str, at: dt.datetime
 ) -> dict[str, tuple[int, int]]:
-    """Return input and output tokens by name in SageMaker; nothing if CloudWatch does not answer, since requests say enough.
+    """Return input and output tokens by name in SageMaker; empty if CloudWatch does not answer, since requests are sufficient.
 
     Args:
         session: Session of boto3, for Region and credentials.
         address: Address of CloudWatch.
         queries: PromQL for input and output tokens, by "in" and "out".
         label: Label with the name.
-        at: End of the time that the queries look back from.
+        at: End of the period that the queries look back over.
     """
     counted: dict[str, list[int]] = {}
     try:

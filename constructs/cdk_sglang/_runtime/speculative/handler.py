@@ -55,7 +55,7 @@ _log = logging.getLogger()
 _log.setLevel(logging.INFO)
 _PROMOTION = {BASE_CHANGED: "base_changed", PROMOTION_ROLLED_BACK: "rolled_back", FAILED: "failed"}
 _RESERVE_SECONDS = 20.0
-"""Part of Lambda's time-out that is kept for requests in flight when the time of a call is over."""
+"""Part of Lambda's time-out that is reserved for requests in flight when the time of a call is over."""
 _client_config = ClientConfig(
     retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=60, max_pool_connections=32
 )

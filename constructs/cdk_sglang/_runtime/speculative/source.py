@@ -28,7 +28,7 @@ def prepare(aws: Aws, config: Config, run: str, *, seconds_left: Callable[[], fl
         aws: Clients.
         config: Configuration.
         run: Name of the run.
-        seconds_left: Returns the time that is left.
+        seconds_left: Returns the remaining time.
 
     Raises:
         EndError: There is nothing to train on.

@@ -1,1 +1,1 @@
-"""Compares what an endpoint serves with what was asked of it, and asks every component one question."""
+"""Compares what an endpoint serves with its specification, and sends every component one request."""

@@ -1,4 +1,4 @@
-"""Whether an adapter answers: SageMaker says InService of one that a copy cannot load, or has not loaded yet."""
+"""Whether an adapter answers: SageMaker reports InService for an adapter that a copy cannot load, or has not loaded yet."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def adapter_finding(
     copies: int,
     elapsed: float,
 ) -> Finding | None:
-    """Look at an adapter and send it the component's smoke request; return its problem, None if it answers.
+    """Check an adapter and send it the component's smoke request; return its problem, None if it answers.
 
     Args:
         sagemaker: Client of SageMaker.

@@ -25,7 +25,7 @@ class Finding:
 
 
 def wrong(text: str) -> Finding:
-    """Return a finding that waiting does not change."""
+    """Return a finding that waiting cannot change."""
     return Finding(kind="wrong", text=text)
 
 

@@ -1,7 +1,7 @@
 """Entry point of the verification, called by CloudFormation.
 
-It looks every half minute until all holds. Where that takes longer than one invocation may, the function invokes itself with the same event and the
-time of the first look; Lambda stops a function that does so more than 16 times (https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html,
+It checks every half minute until all conditions hold. If that takes longer than one invocation may, the function invokes itself with the same event and the
+time of the first check; Lambda stops a function that does so more than 16 times (https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html,
 read 2026-12), and the longest verification takes seven.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class LambdaContext(Protocol):
-    """What the handler uses of Lambda's context."""
+    """The part of Lambda's context that the handler uses."""
 
     invoked_function_arn: str
 
@@ -36,7 +36,7 @@ class LambdaContext(Protocol):
 _log = logging.getLogger()
 _log.setLevel(logging.INFO)
 _RESERVE_SECONDS = 90
-"""Part of Lambda's time-out that is kept for requests in flight when the time of a check is over."""
+"""Part of Lambda's time-out that is reserved for requests in flight when the time of a check is over."""
 _LOOK_SECONDS = 210
 """Longest duration of one check, without those requests."""
 _PAUSE_SECONDS = 30
@@ -63,7 +63,7 @@ _aws = logic.Clients(
 
 
 def verify(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | None:
-    """Check until all holds, and return the answer to CloudFormation; None where another invocation goes on."""
+    """Check until all conditions hold, and return the answer to CloudFormation; None if another invocation continues."""
     if event["RequestType"] == "Delete":
         return on_event(event, context)
     begun = event.get("Begun") or on_event(event, context)
@@ -76,8 +76,8 @@ def verify(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | No
 
 
 def _go_on(event: dict[str, Any], context: LambdaContext) -> None:
-    """Invoke this function again; CloudFormation's address goes with the event, encrypted by Lambda."""
-    event.pop("OldResourceProperties", None)  # Lambda takes 256 KB of event
+    """Invoke this function again; CloudFormation's URL is part of the event, which Lambda encrypts."""
+    event.pop("OldResourceProperties", None)  # Lambda accepts an event of at most 256 KB
     _lambda.invoke(
         FunctionName=context.invoked_function_arn, InvocationType="Event", Payload=json.dumps(event).encode()
     )

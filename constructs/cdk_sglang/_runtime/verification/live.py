@@ -116,7 +116,7 @@ def _copies(name: str, component: Component, *, desired: int, current: int) -> l
     bounds = f"{component.fewest}" if component.fewest == component.most else f"{component.fewest} to {component.most}"
     if not component.fewest <= desired <= component.most:
         text = f"{name}: asked for {bounds} copies, {desired} are wanted now"
-        if component.scaling:  # a target moves a count that is out of its bounds, within a minute or two
+        if component.scaling:  # a target corrects a count that is out of its bounds within a minute or two
             return [waiting(f"{text}; scaling has not moved them yet")]
         return [wrong(f"{text}; somebody changed the count outside of CloudFormation: set it back, or state it")]
     if current < desired:
@@ -154,7 +154,7 @@ def _model(
 
 
 def _same(live: str | None, expected: str | None) -> bool:
-    if live is not None and expected is not None and expected.startswith(DIGEST):  # long values travel as their digests
+    if live is not None and expected is not None and expected.startswith(DIGEST):  # long values are passed as digests
         return hashlib.sha256(live.encode()).hexdigest() == expected.removeprefix(DIGEST)
     return live == expected
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
 _AT_ONCE = 16
-# CloudFormation takes 4,096 bytes of response in all (docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html).
+# CloudFormation accepts a response of at most 4,096 bytes (docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html).
 _REASON_CHARACTERS = 2000
 
 
@@ -65,9 +65,9 @@ def check(
 
 
 def look(aws: Clients, specification: Specification, *, elapsed: float, budget_seconds: float) -> list[Finding]:
-    """Return all differences of this moment."""
+    """Return all current differences."""
     findings = endpoint_findings(aws.sagemaker, specification)
-    if findings:  # its components are in motion, or serve the previous version
+    if findings:  # its components are changing, or serve the previous version
         return findings
     ends = time.monotonic() + budget_seconds
     with _Pool() as pool:

@@ -24,7 +24,7 @@ class Smoke:
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """Model of a component on instance types that split it in their own way."""
+    """Model of a component on instance types that split the model differently."""
 
     model: str
     environment: dict[str, str]

@@ -1,4 +1,4 @@
-"""`python -m weights stage|verify|list`: lines for people, or JSON lines for the program that shows a progress bar."""
+"""`python -m weights stage|verify|list`: human-readable lines, or JSON lines for the program that shows a progress bar."""
 
 from __future__ import annotations
 

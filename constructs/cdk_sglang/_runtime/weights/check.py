@@ -15,7 +15,7 @@ from .text_rules import config_problems, tokenizer_problems
 from .weight_rules import Read, header, misplaced, selection
 
 _READERS: Final = 16
-_LARGER_BY: Final = 1.1  # memory was planned with a margin of about this; smaller does no harm
+_LARGER_BY: Final = 1.1  # memory was planned with about this margin; a smaller size does no harm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ def check_prefix(
         bucket: Name of the bucket.
         prefix: Prefix of the model, with a slash at the end.
         expected_bytes: Size that the plan assumed; a size more than a tenth above it is a problem.
-        draft: Whether the model only drafts for another one, whose tokenizer it takes.
+        draft: Whether the model only drafts for another one, whose tokenizer it uses.
     """
 
     def read(name: str, start: int, end: int) -> bytes:

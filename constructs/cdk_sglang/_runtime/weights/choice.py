@@ -36,13 +36,13 @@ NEVER: Final = {
     "code/*": "code that AWS's containers run",
 }
 """The last three are paths from which containers load code of the model's owner: model-hosting-container-standards 0.1.16 (sagemaker/config.py,
-common/dependency_manager.py), and `code/` of aws/sagemaker-inference-toolkit (environment.py, code_dir, read 2026-11-29). None
-is read by SGLang unless a config names it; `include` takes them."""
+common/dependency_manager.py), and `code/` of aws/sagemaker-inference-toolkit (environment.py, code_dir, read 2026-11-29). SGLang
+reads none of them unless a config names it; `include` takes them."""
 PICKLES: Final = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-"""They run code when they are read (https://docs.python.org/3/library/pickle.html)."""
+"""Formats that run code when they are loaded (https://docs.python.org/3/library/pickle.html)."""
 _CONSOLIDATED: Final = "consolidated*.safetensors"
 _PART_BYTES_MAX: Final = 255  # NAME_MAX of Linux
-_PATH_BYTES_MAX: Final = 700  # of S3's 1,024 for a key, beside the prefix
+_PATH_BYTES_MAX: Final = 700  # of the 1,024 that S3 allows for a key, prefix included
 _UNREADABLE: Final = frozenset(
     {"Cc", "Cf", "Cs", "Zl", "Zp"}
 )  # control and format characters, surrogates, line separators
@@ -70,7 +70,7 @@ def choose(files: Sequence[HubFile], *, include: Sequence[str] = (), exclude: Se
         exclude: Patterns of further files to leave out.
 
     Raises:
-        WeightsError: No file that can be served is left, a path leads out of the prefix, or a name cannot be copied.
+        WeightsError: No file that can be served is left, a path escapes the prefix, or a name cannot be copied.
     """
     names = [file.path for file in files]
     for name in names:

@@ -14,7 +14,7 @@ from .check import check_prefix
 from .problems import WeightsError
 from .propagation import wait_for_permissions
 
-# CloudFormation takes 4,096 bytes of response in all (docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html).
+# CloudFormation accepts a response of at most 4,096 bytes (docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html).
 _REASON_CHARACTERS: Final = 2000
 
 _log = logging.getLogger()

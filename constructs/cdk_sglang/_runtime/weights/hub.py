@@ -29,7 +29,7 @@ _REVISION: Final = re.compile(r"[0-9a-f]{40}")
 _QUERY: Final = re.compile(r"\?[^\s'\")>]+")
 _REPO: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 _CHUNK_BYTES: Final = 1024 * 1024
-_TRIES: Final = 6  # in a row without a byte; waits add up to about a minute
+_TRIES: Final = 6  # consecutive failures without receiving a byte; waits add up to about a minute
 _TRANSIENT: Final = {408, 425, 429, 500, 502, 503, 504}
 _REFUSALS: Final = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 _ONLY_REDIRECTS: Final = urllib3.Retry(
@@ -56,14 +56,14 @@ class HubFile:
 
     @property
     def hash_name(self) -> str:
-        """Name and value of the hash that the hub has for the file."""
+        """Name and value of the hub's hash of the file."""
         return f"sha256:{self.sha256}" if self.sha256 else f"git-sha1:{self.git_sha1}"
 
     def new_hash(self) -> Hash:
         """Return a new hash object for the file's bytes."""
         if self.sha256:
             return hashlib.sha256()
-        # Git's own object id, not a safeguard of ours: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
+        # Git's own object id, not a security measure: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
         return hashlib.sha1(f"blob {self.size}\0".encode(), usedforsecurity=False)
 
     def matches(self, digest: str) -> bool:
@@ -73,7 +73,7 @@ class HubFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Revision:
-    """Description of a commit of a model by the hub."""
+    """The hub's description of a commit of a model."""
 
     repo: str
     revision: str
@@ -162,7 +162,7 @@ class Hub:
             raise WeightsError(f"{file.path}: the hub sent more than the {file.size} bytes it announced")
 
     def check_access(self, revision: Revision, file: HubFile) -> None:
-        """Request the first byte of a file, since a gated model lists its files to everybody."""
+        """Request the first byte of a file, since a gated model lists its files to everyone."""
         path = f"/{revision.repo}/resolve/{revision.revision}/{quote(file.path)}"
         for attempt in range(_TRIES):
             try:
@@ -188,7 +188,7 @@ class Hub:
         response.close()
         store = self._other_host(response)
         if store is not None and response.status in _REFUSALS:
-            # The link to it is signed and short-lived, and each try gets a new one.
+            # The link to it is signed and short-lived; each attempt gets a new one.
             raise urllib3.exceptions.HTTPError(
                 f"{store}, where the hub keeps its files, answered {response.status} {response.reason}: it refuses this "
                 "network (a proxy, a firewall, a blocked country), or the link was no longer valid"
@@ -228,7 +228,7 @@ class Hub:
         return f"{repo}: {self._url}{path} answered {response.status}: {message}"
 
     def _again(self, attempt: int, why: str) -> None:
-        why = _QUERY.sub("?…", why)  # urllib3 names the whole address, which of a file's store is signed
+        why = _QUERY.sub("?…", why)  # urllib3 includes the whole URL, and URLs of the file store are signed
         if attempt + 1 >= _TRIES:
             raise WeightsError(f"{why}; gave up after {_TRIES} tries; stage again to go on where it stopped")
         self._on_retry(why)
@@ -236,7 +236,7 @@ class Hub:
 
 
 def check_names(repo: str, revision: str) -> None:
-    """Refuse what is not a model, and what may be another one tomorrow."""
+    """Reject what is not a model, and what may change later."""
     if not _REPO.fullmatch(repo):
         raise UsageError(f"{repo!r} is not a model of a hub; use owner/name, such as Qwen/Qwen3-8B")
     if not _REVISION.fullmatch(revision):
@@ -246,7 +246,7 @@ def check_names(repo: str, revision: str) -> None:
 
 
 def _from(response: urllib3.BaseHTTPResponse, start: int) -> Iterator[bytes]:
-    """Yield what comes after `start`, whether the server knows ranges or begins anew."""
+    """Yield what comes after `start`, whether the server supports ranges or starts from the beginning."""
     skip = start if response.status == HTTPStatus.OK else 0
     for chunk in response.stream(_CHUNK_BYTES):
         if skip >= len(chunk):

@@ -35,8 +35,8 @@ class Order:
         bucket: Name of the target bucket.
         include: Patterns of files to stage in spite of the rules.
         exclude: Patterns of further files to leave out.
-        draft: Whether the model only drafts for another one, whose tokenizer it takes: repositories of EAGLE heads hold none.
-        workers: Files at once, if memory allows.
+        draft: Whether the model only drafts for another one, whose tokenizer it uses: repositories of EAGLE heads hold none.
+        workers: Number of files copied at once, if memory allows.
     """
 
     repo: str
@@ -107,7 +107,7 @@ def stage(order: Order, *, hub: Hub, s3: Any, report: Report, memory: int | None
 
 
 def _staged(order: Order, choice: Choice, *, s3: Any, report: Report) -> dict[str, Any] | None:
-    """Return the manifest if it is that of this order and every file equals the hub's; else None."""
+    """Return the manifest if it belongs to this order and every file equals the hub's; otherwise None."""
     try:
         record = manifest.read(s3, order.bucket, order.prefix)
     except WeightsError as error:
@@ -117,7 +117,7 @@ def _staged(order: Order, choice: Choice, *, s3: Any, report: Report) -> dict[st
         return None
     if record["files"] != _entries(choice) or _patterns(record) != _patterns(order):
         return None
-    if record.get("draft") and not order.draft:  # its tokenizer was not looked at
+    if record.get("draft") and not order.draft:  # its tokenizer was not checked
         return None
     with ThreadPoolExecutor(WORKERS) as pool:
         complete = all(pool.map(lambda file: is_there(s3, order.bucket, order.prefix, file), choice.files))

@@ -22,13 +22,13 @@ _TRIES: Final = 2
 
 
 def part_bytes(size: int) -> int:
-    """Return the size of an upload's parts: 64 MiB, or more where 10,000 of those would not do."""
+    """Return the size of an upload's parts: 64 MiB, or more if 10,000 of those are not enough."""
     least = -(-size // _PARTS_MAX)
     return max(_PART_BYTES, -(-least // _MIB) * _MIB)
 
 
 def memory_bytes(file: HubFile) -> int:
-    """Return the bytes of memory that copying a file needs at most."""
+    """Return the maximum memory, in bytes, that copying a file needs."""
     return file.size if file.size <= _SMALL_BYTES else part_bytes(file.size) * (_PARTS_ON_THE_WAY + 1)
 
 
