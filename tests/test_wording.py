@@ -11,7 +11,7 @@ import pytest
 from tests.support.folders import CODE
 
 PHRASES: Final = {
-    r"for none\b(?! of)": "if there is none",
+    r"[;,] (none|null|empty|0) for none\b(?! of)": "None if there is none",
     r"\bnobody says\b": "if unspecified",
     r"\bnobody knows\b": "unknown",
     r"\bstands there\b": "is listed",
@@ -44,7 +44,13 @@ def _findings(text: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "text",
-    ["None for none.", "The dearest type.", "# no alarm takes it back", "Mend the cause.", "a type that\ncannot be had"],
+    [
+        "the bucket; None for none.",
+        "The dearest type.",
+        "# no alarm takes it back",
+        "Mend the cause.",
+        "a type that\ncannot be had",
+    ],
 )
 def test_a_phrase_is_found_in_any_line(text: str) -> None:
     assert _findings(text)

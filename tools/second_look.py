@@ -4,7 +4,7 @@
 
 For `.ci/run`. Tests start engines, browsers and clouds side by side, and a machine that stalls for seconds fails one of thousands. The second
 look is for that alone: failures in more than three files, tests that were not collected, and runs that ended early are final. What passes
-only alone is printed by name at the end: such a test (or what it tests) is to be mended.
+only alone is printed by name at the end: such a test (or what it tests) is to be fixed.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main(options: list[str]) -> int:
     print(f"\nsecond look: {len(failed)} tests failed beside others; they run again, alone", flush=True)
     status = subprocess.run([*command, "--last-failed", "--last-failed-no-failures=none"], check=False).returncode
     if status == pytest.ExitCode.OK:
-        print("\nsecond look: passed alone, and failed beside others; to be mended:", *failed, sep="\n  ", flush=True)
+        print("\nsecond look: passed alone, and failed among others; to be fixed:", *failed, sep="\n  ", flush=True)
     return status
 
 

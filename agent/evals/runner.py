@@ -78,7 +78,7 @@ def judge(case: dict[str, Any], events: list[dict[str, Any]], clinic: Clinic) ->
     """Return what was wrong with a conversation.
 
     Args:
-        case: An entry of `cases`: `tools` (called in this order), `saved_for` (patient, or null for none), `handover`, `text` and `never` (regular
+        case: An entry of `cases`: `tools` (called in this order), `saved_for` (patient, or null), `handover`, `text` and `never` (regular
             expressions of the answers), `clean` (the agent had nothing to refuse).
         events: Events of all turns.
         clinic: The tools.

@@ -64,7 +64,7 @@ class Session:
 
         Args:
             prompt: The user's message.
-            key: The caller's idempotency key; empty for none. A finished turn's key gets its events again.
+            key: The caller's idempotency key; empty if there is none. A finished turn's key gets its events again.
         """
         if self._lock.locked():
             if self._waiting >= QUEUE:

@@ -84,7 +84,7 @@ class Redactor:
 
     Args:
         labels: Attributes of every span.
-        patterns: Names of attributes to replace, with `*`; empty for none.
+        patterns: Names of attributes to replace, with `*`; empty to replace none.
     """
 
     def __init__(self, labels: dict[str, str], patterns: list[str]) -> None:

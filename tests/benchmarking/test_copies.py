@@ -144,5 +144,5 @@ def test_nothing_is_learned_where_the_number_of_copies_changed_or_is_unknown(mea
     found, left_out = measured_rows(rows, facts=catalogue)
     assert [one.question.concurrency for one in found] == [4]
     assert left_out == [
-        "2 rows are not learned from: several instance types, or a number of copies that changed or that nobody knows"
+        "2 rows are not learned from: several instance types, or a number of copies that changed or is unknown"
     ]

@@ -145,7 +145,7 @@ def test_the_comment_says_what_restarts_whether_it_fits_how_fast_it_is_and_what_
     guards = "5 or more requests a minute failed on the serving side; 5 or more requests a minute were not answered"
     assert f"- alarms that roll back `chat`, `chat/llama`: {guards}" in done.stdout
     assert table["`chat/gpt-oss`"][0] == "untouched"
-    # Two of three instances before, four after: of the dearest type of the pool, and one of the other endpoint.
+    # Two of three instances before, four after: of the most expensive type of the pool, and one of the other endpoint.
     assert table["full scale"] == ["40.46", "78.12", "+37.66", "29,538", "57,029", "+27,492"]
     assert "- budget of the environment: 90.00 $/h at full scale" in done.stdout
     assert "- ml.g6e.2xlarge: 2.80 $/h, on-demand hosting in us-east-1 of 2026-09-20, from the package" in done.stdout

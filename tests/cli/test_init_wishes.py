@@ -73,7 +73,7 @@ def test_the_environment_of_a_wish_is_planned_as_it_was_proposed(
         return
     instances, price = int(proposed[1]), float(proposed[2])
     assert (endpoint.instances.high, len(endpoint.components)) == (instances, 1)
-    if "pool: [" in text:  # the dearest type may be what there is
+    if "pool: [" in text:  # the most expensive type may be what there is
         assert instances * price < plan.usd_per_hour.high <= 2 * instances * price
     else:
         assert plan.usd_per_hour.high == pytest.approx(instances * price, abs=0.01 * instances)

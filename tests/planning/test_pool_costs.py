@@ -33,7 +33,7 @@ def request(*instances: GpuInstance, budget: float | None = None, **changes: Any
     return FleetRequest(environment="test", region="us-west-2", endpoints=(endpoint,), budget_usd_per_hour=budget)
 
 
-def test_the_dearest_type_of_a_pool_decides_what_it_may_cost() -> None:
+def test_the_most_expensive_type_of_a_pool_decides_what_it_may_cost() -> None:
     (endpoint,) = plan_fleet(request(SMALL, LARGE)).endpoints
     assert endpoint.usd_per_hour is not None
     # Six copies of two GPUs: three instances of four GPUs, two of eight. Typical are (1 + 6) / 2, rounded up: four copies.
@@ -66,7 +66,7 @@ def test_a_budget_that_the_first_type_keeps_and_another_breaks_is_refused() -> N
     (problem,) = plan_fleet(request(SMALL, LARGE, budget=40)).problems
     assert problem == (
         f"budget_usd_per_hour: the fleet costs up to {3 * usd(LARGE):.2f} USD per hour (pool {3 * usd(LARGE):.2f} as 3 x ml.p5.48xlarge), "
-        "40.00 allowed; raise the budget, or lower max_copies or max_instances, or take the dearest type out of a pool"
+        "40.00 allowed; raise the budget, or lower max_copies or max_instances, or take the most expensive type out of a pool"
     )
     assert plan_fleet(request(SMALL, budget=40)).problems == ()
 
@@ -94,7 +94,7 @@ def test_a_second_fleet_of_a_pool_costs_what_its_types_cost() -> None:
     )
 
 
-def test_an_instance_that_waits_to_be_taken_away_may_be_the_dearest() -> None:
+def test_an_instance_that_waits_to_be_taken_away_may_be_the_most_expensive() -> None:
     (endpoint,) = plan_fleet(request(SMALL, LARGE)).endpoints
     assert endpoint.scale_in_tail_usd == pytest.approx(usd(LARGE) * 25 / 60)
 

@@ -39,13 +39,13 @@ def test_a_test_that_passes_alone_passes_and_is_named(tmp_path: Path, root: Path
     record.write_text('{"test_of_a_run_before.py::test_gone": true}', encoding="utf-8")
     result = _run(tmp_path, root, once=_FAILS_ONCE, other=_PASSES)
     assert result.returncode == 0, result.stdout
-    assert "to be mended:\n  test_once.py::test_fails_once" in result.stdout
+    assert "to be fixed:\n  test_once.py::test_fails_once" in result.stdout
 
 
 def test_a_test_that_fails_twice_fails_the_run(tmp_path: Path, root: Path) -> None:
     result = _run(tmp_path, root, always=_FAILS, once=_FAILS_ONCE, other=_PASSES)
     assert result.returncode == 1
-    assert "to be mended" not in result.stdout
+    assert "to be fixed" not in result.stdout
 
 
 def test_a_file_that_cannot_be_collected_is_final(tmp_path: Path, root: Path) -> None:

@@ -20,7 +20,7 @@ def differences(rows: Sequence[Row], base: Sequence[Row]) -> dict[str, Any]:
         base: Options of the newest release.
 
     Returns:
-        `absent`: spellings of the base that the release lacks. `changed`: by spelling, the release's own values, null for none;
+        `absent`: spellings of the base that the release lacks. `changed`: by spelling, the release's own values, null if it has none;
         of choices those it lacks and those it has more. `more`: options that the base lacks.
     """
     of_base, of_release = _by_spelling(base), _by_spelling(rows)

@@ -46,10 +46,10 @@ def _unfit(one: Measurement) -> str | None:
     if one.is_partial or one.figures.failed or not one.figures.requests:
         return "partial, or with failed requests"
     if one.request_rate is not None or one.concurrency is None:
-        return "a rate, whose requests in flight nobody knows"
+        return "a rate, whose requests in flight are unknown"
     copies = copies_of(one)
     if copies is None or copies[0] != copies[1] or "+" in one.deployed.instance:
-        return "several instance types, or a number of copies that changed or that nobody knows"
+        return "several instance types, or a number of copies that changed or is unknown"
     if one.figures.input_tokens is None or one.figures.output_tokens is None:
         return "without lengths"
     if _SPECULATION in json.loads(one.deployed.options):

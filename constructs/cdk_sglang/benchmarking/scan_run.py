@@ -65,7 +65,7 @@ class Result:
 
     Attributes:
         candidate: The instance type.
-        problem: Why there is nothing, or why it is incomplete; empty for none.
+        problem: Why there is nothing, or why it is incomplete; empty if complete.
         best: The cheapest load that keeps the objectives; None if there is none.
         usd: US dollars that its instance has cost, computed from elapsed time and price.
         left: Why its stack is not deleted; empty if it is deleted.
@@ -107,7 +107,7 @@ class ScanSetup:
         measure: Measures an endpoint that answers, within so many US dollars; returns measurements, and why they are not all.
         budget_usd: Maximum cost of the scan in US dollars.
         start_minutes: Minutes until an endpoint that does not start is given up.
-        slo: Objectives; None for none.
+        slo: Objectives; None if there are none.
         load: Mean tokens of a prompt and of an answer.
     """
 
@@ -200,7 +200,7 @@ def best_of(
     Args:
         measurements: Repeats of all loads on one instance type.
         planned: What the plan says of that type: the price of a copy, and the share of its time that prompts take.
-        slo: Objectives; None for none.
+        slo: Objectives; None if there are none.
         load: Mean tokens of a prompt and of an answer.
     """
     share = None if planned.answer is None else planned.answer.prompt_share

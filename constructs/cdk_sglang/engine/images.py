@@ -36,7 +36,7 @@ def problems(options: OptionFields, *, image_kind: ImageKind, path: str, version
         version: SGLang's release in the image.
     """
     release = release_of(version)
-    inside = version if release.version == version else f"{version} (held against {release.version})"
+    inside = version if release.version == version else f"{version} (compared with {release.version})"
     found = []
     for where, dest, value in options.settings():
         spec = release.option(dest)

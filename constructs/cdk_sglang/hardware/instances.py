@@ -105,7 +105,7 @@ class GpuInstance:
             gpu_count: GPUs of the new type.
             vcpus: Virtual CPUs of the new type.
             memory_gib: Host memory of the new type, GiB.
-            nvme_gb: Local NVMe of the new type, GB; 0 for none.
+            nvme_gb: Local NVMe of the new type, GB; 0 if it has none.
             network_gbps: Network of the new type, Gbit/s; 0 for unknown.
             reservable: Whether a training plan can reserve the new type for endpoints.
 

@@ -199,7 +199,7 @@ class Places:
 
     @property
     def draft_source(self) -> tuple[str, str] | None:
-        """Bucket, by ARN, and prefix of a draft that was trained elsewhere; None for none."""
+        """Bucket, by ARN, and prefix of a draft that was trained elsewhere; None if there is none."""
         draft = self.target.speculative.draft
         if draft is None:
             return None
@@ -207,7 +207,7 @@ class Places:
 
     @property
     def scrub(self) -> str | None:
-        """The user's function that removes what must not be trained on; None for none."""
+        """The user's function that removes what must not be trained on; None if there is none."""
         training = self.target.speculative.eagle
         return None if training is None else training.scrub
 

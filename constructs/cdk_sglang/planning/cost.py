@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 POOLS_MEAN = (
     "a pool may come as any mix of its types: min is the cheapest type's, typical the first's, max as many instances as the type with the "
-    "least room needs, each at the price of the dearest"
+    "least room needs, each at the price of the most expensive"
 )
 """Explanation of a pool's costs, shown below tables."""
 
@@ -77,17 +77,17 @@ def usd_of(types: Sequence[TypeCost]) -> Range | None:
     any single type.
     """
     costs = [one.usd_per_hour for one in types if one.usd_per_hour is not None]
-    dearest = dearest_usd(types)
-    if dearest is None:
+    highest = highest_usd(types)
+    if highest is None:
         return None
     return Range(
         low=min(cost.low for cost in costs),
         typical=costs[0].typical,
-        high=instances_of(types).high * dearest,
+        high=instances_of(types).high * highest,
     )
 
 
-def dearest_usd(types: Sequence[TypeCost]) -> float | None:
+def highest_usd(types: Sequence[TypeCost]) -> float | None:
     """Return the price of the most expensive type; None if a type has no price."""
     known = [one.price.usd_per_hour for one in types if one.price is not None]
     return max(known) if len(known) == len(types) else None
@@ -127,7 +127,7 @@ def budget_problems(request: FleetRequest, endpoints: Sequence[EndpointPlan], to
         Problem(
             BUDGET,
             f"the fleet costs up to {total.high:.2f} USD per hour ({parts}), {budget:.2f} allowed; raise the "
-            f"budget, or lower max_copies or max_instances{', or take the dearest type out of a pool' if pools else ''}",
+            f"budget, or lower max_copies or max_instances{', or take the most expensive type out of a pool' if pools else ''}",
         ),
     ]
 
@@ -138,8 +138,8 @@ def _most(endpoint: EndpointPlan) -> str:
     assert usd is not None
     if len(endpoint.types) == 1:
         return f"{usd.high:.2f}"
-    dearest = max(endpoint.types, key=lambda one: 0.0 if one.price is None else one.price.usd_per_hour)
-    return f"{usd.high:.2f} as {endpoint.instances.high:g} x {dearest.instance}"
+    most_expensive = max(endpoint.types, key=lambda one: 0.0 if one.price is None else one.price.usd_per_hour)
+    return f"{usd.high:.2f} as {endpoint.instances.high:g} x {most_expensive.instance}"
 
 
 def price_warnings(

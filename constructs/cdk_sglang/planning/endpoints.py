@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from cdk_sglang.planning.cost import costs_by_type, dearest_usd, instances_of, usd_of
+from cdk_sglang.planning.cost import costs_by_type, highest_usd, instances_of, usd_of
 from cdk_sglang.planning.fleet_plan import EndpointPlan
 from cdk_sglang.planning.layouts import CopyNeeds, Room, count_problems
 from cdk_sglang.planning.packing import unusable_share
@@ -61,7 +61,7 @@ def pack_endpoint(
     refused, notes = second_fleet(endpoint, types=types, where=where, warnings=warnings)
     problems += refused
     extra = room.layouts({name: copies + 1 for name, copies in most.items()}, first)
-    dearest = dearest_usd(types)
+    highest = highest_usd(types)
     return EndpointPlan(
         name=endpoint.name,
         instance=first.name,
@@ -74,7 +74,7 @@ def pack_endpoint(
         update_room=len(extra) <= len(layouts),
         price=prices[first.name],
         usd_per_hour=usd_of(types),
-        scale_in_tail_usd=None if dearest is None else dearest * SCALE_IN_TAIL_MINUTES / 60,
+        scale_in_tail_usd=None if highest is None else highest * SCALE_IN_TAIL_MINUTES / 60,
         notes=tuple(notes),
     )
 

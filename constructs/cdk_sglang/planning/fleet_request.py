@@ -77,8 +77,8 @@ class ComponentRequest:
         lora_slots: Number of adapters kept on the GPU.
         lora_rank: Maximum rank of the adapters.
         lora_modules: Modules that adapters may change, as SGLang names them.
-        host_memory_gib: Host memory reserved per copy; 0 for none.
-        vcpus: CPU cores reserved per copy; 0 for none.
+        host_memory_gib: Host memory reserved per copy; 0 if none is reserved.
+        vcpus: CPU cores reserved per copy; 0 if none is reserved.
         rolling: Number of copies that one step of a rolling update replaces; None for an update without steps.
         host: Host memory of a copy on the endpoint's first type; None if unknown.
         file_cache_gb: Maximum size of a copy's KV-cache files on the NVMe, GB; 0 without files, None if unbounded.

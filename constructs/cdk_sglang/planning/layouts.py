@@ -19,8 +19,8 @@ class CopyNeeds:
         gpus_by_type: GPUs of a copy by instance type.
         min_copies: Minimum number of copies.
         max_copies: Maximum number of copies.
-        host_memory_gib: Host memory reserved per copy; 0 for none.
-        vcpus: CPU cores reserved per copy; 0 for none.
+        host_memory_gib: Host memory reserved per copy; 0 if none is reserved.
+        vcpus: CPU cores reserved per copy; 0 if none is reserved.
     """
 
     name: str

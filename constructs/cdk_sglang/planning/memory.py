@@ -183,7 +183,7 @@ def plan_memory(
         draft_gib: Weights of a draft model on each GPU.
         mtp: Whether the model's own prediction layers are loaded as the draft.
         speculation: How it drafts; counts the draft's weights and its share of each cached token. No draft by default.
-        lora_slots: Number of adapters kept on the GPU; 0 for none.
+        lora_slots: Number of adapters kept on the GPU; 0 without LoRA.
         lora_rank: Maximum rank of the adapters.
         lora_modules: Modules that adapters may change, as SGLang names them.
     """

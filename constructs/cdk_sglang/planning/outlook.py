@@ -146,7 +146,7 @@ def outlook(question: Question, *, concurrency: float, using: Calibration | None
         return float(plain[0] / (drafted[0] * waiting))
 
     here, across = times([concurrency], accept), times([float(count) for count in counts], accept)
-    cheap, dear = FIXED_RANGE_MS
+    cheap, expensive = FIXED_RANGE_MS
     return Outlook(
         kind=speculation.kind,
         steps=steps,
@@ -155,7 +155,7 @@ def outlook(question: Question, *, concurrency: float, using: Calibration | None
         is_assumed=speculation.is_assumed,
         concurrency=concurrency,
         speedup=speedup(accept),
-        low=speedup(least, dear) / SPREAD,
+        low=speedup(least, expensive) / SPREAD,
         high=speedup(most, cheap) * SPREAD,
         breaks_even=float(here.cycle[0] / (here.plain[0] - here.others[0])),
         turns=_turns(

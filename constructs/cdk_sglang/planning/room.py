@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cdk_sglang.errors import Problem
-from cdk_sglang.planning.cost import dearest_usd, instances_of
+from cdk_sglang.planning.cost import highest_usd, instances_of
 from cdk_sglang.planning.layouts import Room
 
 if TYPE_CHECKING:
@@ -117,10 +117,10 @@ def second_fleet(
         return [], []
     more = str(low) if low == high else f"{low} to {high}"
     usd = ""
-    dearest = dearest_usd(types)
-    if dearest is not None and count is None:
+    highest = highest_usd(types)
+    if highest is not None and count is None:
         least_usd = min(max(one.instances.low, 1) * one.price.usd_per_hour for one in types if one.price is not None)
-        most_usd = high * dearest
+        most_usd = high * highest
         usd = f", {most_usd:,.2f} USD" if least_usd == most_usd else f", {least_usd:,.2f} to {most_usd:,.2f} USD"
         usd += " per hour more"
     return [], [

@@ -157,11 +157,11 @@ def speedup_range(question: Question, load: Load, fitted: Calibration) -> tuple[
     """
     speculation = question.speculation or Speculation(kind=DraftKind.HEAD)
     least, _, most = speculation.accept_lengths
-    cheap, dear = FIXED_RANGE_MS
+    cheap, expensive = FIXED_RANGE_MS
     usual = fixed_ms(question.engine, question.engine_version)
     if usual != FIXED_MS["sglang"] or question.engine != "sglang":
-        cheap = dear = usual
-    slow = token_times(question, [load], fitted, accept_length=least, fixed=dear)
+        cheap = expensive = usual
+    slow = token_times(question, [load], fitted, accept_length=least, fixed=expensive)
     fast = token_times(question, [load], fitted, accept_length=most, fixed=cheap)
     return float(slow.plain[0] / slow.drafted[0]) / SPREAD, float(fast.plain[0] / fast.drafted[0]) * SPREAD
 

@@ -159,7 +159,7 @@ def test_an_image_of_the_foundation_and_a_draft_that_was_promoted_are_described_
     assert component["model"] == {"prefix": served}
     chain = {"algorithm": "EAGLE", "num_steps": 3, "eagle_topk": 1, "num_draft_tokens": 4}
     assert component["server"].pop("speculative") == {**chain, "draft_model_path": "/opt/ml/model/draft"}
-    assert "a base by its digest, or the reason for none" in output
+    assert "a base by its digest, or the reason why there is none" in output
     assert imported.pop("image")["build"]["unpinned"].startswith("imported: ")
 
     # What the command says to write back, written back.

@@ -302,7 +302,7 @@ def test_an_image_of_the_own_repository_whose_digest_nobody_published_is_taken_f
             notes=notes,
         )
         assert set(found.content["build"]) == {"unpinned"}
-        assert notes.differences[-1].has == "a base by its digest, or the reason for none"
+        assert notes.differences[-1].has == "a base by its digest, or the reason why there is none"
 
 
 def test_names_of_others_become_short_names_and_no_two_the_same() -> None:

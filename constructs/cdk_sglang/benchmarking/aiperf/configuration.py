@@ -130,7 +130,7 @@ def _entries(workload: ResolvedWorkload, step: Step) -> int:
         requests = step.requests + step.warmup_requests
     else:
         assert step.seconds is not None
-        # Without a rate nobody knows how many requests fit; ten a second for each in flight is more than models answer.
+        # Without a rate, the number of requests that fit is unknown; ten a second for each in flight is more than models answer.
         rate = step.request_rate or 10.0 * (step.concurrency or 1)
         requests = round(rate * step.seconds) + step.warmup_requests
     turns = 1 if workload.turns is None else workload.turns.mean

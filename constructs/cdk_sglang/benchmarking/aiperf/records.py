@@ -133,7 +133,7 @@ def figures_of(records: Records, *, goodput: Goodput | None) -> Figures:
 
     Args:
         records: The requests.
-        goodput: Bounds of a good request; None for none.
+        goodput: Bounds of a good request; None if there are none.
     """
     answered = [request for request in records.requests if request.error is None]
     failed = [request.error for request in records.requests if request.error is not None]

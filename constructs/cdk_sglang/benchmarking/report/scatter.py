@@ -80,7 +80,7 @@ class Scatter:
         y_ticks: Values on the vertical axis.
         drawn: Runs as they are drawn.
         front: Points of an SVG polyline through what no other point beats, the last one twice, so that a single one is drawn too;
-            empty for none.
+            empty if there are none.
     """
 
     title: str

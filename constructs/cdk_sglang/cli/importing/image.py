@@ -180,7 +180,9 @@ def _built(digest: str | None, parameters: Mapping[str, str], *, notes: Notes) -
     found = next((one for one, value in published.items() if value is not None and value == digest), None)
     notes.changed(
         "image.build",
-        "a base by its digest, or the reason for none" if found is None else "the reason why its base has no digest",
+        "a base by its digest, or the reason why there is none"
+        if found is None
+        else "the reason why its base has no digest",
         f"{found or 'the newest of upstream'}, without a digest; write back what the file had",
     )
     kind = found or "upstream"

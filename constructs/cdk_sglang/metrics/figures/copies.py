@@ -53,7 +53,7 @@ def copies_running(place: Place, *, min_copies: int, max_copies: int) -> Figure:
         key="copies_running",
         title="Copies running",
         unit="copies",
-        advice="Below the band: instances cannot be had or copies do not start; look at refused launches and the component's log.",
+        advice="Below the band: instances are unavailable or copies fail to start; look at refused launches and the component's log.",
         query=copies_query(place),
         classic=math(
             "requests / per_copy",
@@ -78,7 +78,7 @@ def copies_missing(place: Place, *, min_copies: int) -> Figure:
         key="copies_missing",
         title="Copies missing",
         unit="copies",
-        advice="Above zero: instances cannot be had or copies do not start; look at refused launches and the component's log.",
+        advice="Above zero: instances are unavailable or copies fail to start; look at refused launches and the component's log.",
         query=f"{min_copies} - (({copies_query(place)}) or vector(0))",
         bands=line("none", 0),
         note="Without any metric of the component all its copies count as missing, while CloudWatch's collector is late as well.",
@@ -117,7 +117,7 @@ def copies_counted(place: Place, *, period_seconds: int) -> tuple[Figure, Figure
         place: Component.
         period_seconds: Seconds between two samples.
     """
-    advice = "Running below wanted for long: instances cannot be had or copies do not start; look at refused launches and the component's log."
+    advice = "Running below wanted for long: instances are unavailable or copies fail to start; look at refused launches and the component's log."
     target, running = (
         Figure(
             key=key,

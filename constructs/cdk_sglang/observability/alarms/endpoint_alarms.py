@@ -57,7 +57,7 @@ class EndpointAlarms(Construct):
         scope: Parent.
         construct_id: Id in the parent.
         endpoint: The endpoint, after its components were added; or what is observed of one (`observed_endpoint`), with its plan.
-        alarms: Recipients of alarms, or the reason for none; a single topic receives all alarms. If unspecified, synth warns.
+        alarms: Recipients of alarms, or the reason why there are none; a single topic receives all alarms. If unspecified, synth warns.
         enrichment: Whether the account has OTel enrichment, by which CloudWatch answers PromQL; no by default.
         rules: Burn rates and thresholds; those of Google's SRE workbook and of AlarmRules by default.
         budget_usd_per_hour: Maximum cost of the endpoint in US dollars per hour, which needs enrichment; not monitored by default.

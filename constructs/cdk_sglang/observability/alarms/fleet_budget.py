@@ -79,7 +79,7 @@ class FleetBudgetAlarm(Construct):
         name: Name of the fleet.
         endpoints: Its endpoints.
         budget_usd_per_hour: Maximum cost of the fleet in US dollars per hour.
-        alarms: Recipients of the alarm, or the reason for none.
+        alarms: Recipients of the alarm, or the reason why there are none.
         enrichment: Whether the account has OTel enrichment, by which CloudWatch answers PromQL.
         runbooks_url: Folder or address of the runbook pages.
     """

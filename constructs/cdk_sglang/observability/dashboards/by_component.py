@@ -57,7 +57,7 @@ def classic_panel(
     width: int = 8,
     height: int = HEIGHT,
 ) -> Panel | None:
-    """Return a panel of metric math over each component, of the first hundred; None if CloudWatch publishes it for none.
+    """Return a panel of metric math over each component, of the first hundred; None if CloudWatch publishes it for no component.
 
     Args:
         title: What is drawn.

@@ -33,7 +33,7 @@ ENDPOINTS_PER_BOARD: Final = 40
 """Each has up to eight panels."""
 _COPIES: Final = "Copies running"
 _COPIES_ADVICE: Final = (
-    "Below the band: instances cannot be had or copies do not start; see refused launches and the component's log. "
+    "Below the band: instances are unavailable or copies fail to start; see refused launches and the component's log. "
     "Why copies change is in Application Auto Scaling's activities."
 )
 RESERVATIONS: Final = "cdk-sglang/Reservations"
@@ -127,7 +127,7 @@ def _refused(components: Sequence[Watched]) -> Panel | None:
         components,
         lambda place: launches_refused(place).classic,
         unit="requests",
-        advice="Above zero: a component woke from zero copies, or instances cannot be had; add types to the pool, or reserve (docs/capacity.md).",
+        advice="Above zero: a component woke from zero copies, or instances are unavailable; add types to the pool, or reserve (docs/capacity.md).",
     )
 
 

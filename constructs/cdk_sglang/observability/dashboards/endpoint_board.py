@@ -107,7 +107,7 @@ def _traffic(components: tuple[Watched, ...]) -> list[AnyPanel | None]:
             components,
             _only("NoCapacityInvocationFailures"),
             unit="requests",
-            advice="Above zero: a component woke from zero copies, or instances cannot be had; see Capacity.",
+            advice="Above zero: a component woke from zero copies, or instances are unavailable; see Capacity.",
         ),
     ]
 
@@ -268,7 +268,7 @@ def _scaling(context: DashboardContext, components: tuple[Watched, ...]) -> list
             components,
             partial(copies_short, period_seconds=period),
             unit="copies",
-            advice="Above zero for long: instances cannot be had or copies do not start; look at refused launches and the component's log.",
+            advice="Above zero for long: instances are unavailable or copies fail to start; look at refused launches and the component's log.",
             width=12,
         ),
         classic_panel(

@@ -20,7 +20,7 @@ _NO_RESOURCE_TYPE: Final = (
 )
 STREAMS: Final = "streams of the endpoint's own log groups; SageMaker chooses their names"
 _INTERFACES: Final = (
-    "SageMaker makes the network interfaces, whose ids nobody knows beforehand; subnets and security groups are named: "
+    "SageMaker makes the network interfaces, whose ids are unknown beforehand; subnets and security groups are named: "
     "https://docs.aws.amazon.com/sagemaker/latest/dg/host-vpc.html"
 )
 

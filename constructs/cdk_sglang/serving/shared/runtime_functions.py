@@ -38,7 +38,7 @@ _NO_VPC: Final = (
 )
 _STREAMS: Final = "streams of the function's own log group; Lambda chooses their names"
 _INTERFACES: Final = (
-    "Lambda makes the network interfaces of a function, whose ids nobody knows beforehand: "
+    "Lambda makes the network interfaces of a function, whose ids are unknown beforehand: "
     "https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions"
 )
 

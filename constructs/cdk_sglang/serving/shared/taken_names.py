@@ -93,7 +93,7 @@ class TakenNames:
         if other is not owner and self._is_there(other):
             cdk.Annotations.of(self._stack).add_warning_v2(
                 f"cdk-sglang:name-may-be-taken:{name}",
-                f"{what} name {name!r} of {path} is that of {other.what} {other.path} too, and nobody knows whether both stacks are for one "
+                f"{what} name {name!r} of {path} is that of {other.what} {other.path} too, and it is unknown whether both stacks are for one "
                 "account and Region; give them env, or rename one",
             )
 
