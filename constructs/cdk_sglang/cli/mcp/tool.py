@@ -91,7 +91,7 @@ class ProblemRow(Spec):
 
 
 def band(value: Any) -> Band | None:
-    """Return a band of an answer; None for None.
+    """Convert a band to that of an answer; None stays None.
 
     Args:
         value: A band of the planner's or of a status report.
@@ -100,7 +100,7 @@ def band(value: Any) -> Band | None:
 
 
 def span(value: Any) -> Range | None:
-    """Return a range of an answer; None for None.
+    """Convert a range to that of an answer; None stays None.
 
     Args:
         value: A range of a plan.
