@@ -50,7 +50,7 @@ def check(
 
 
 def _only_one(aws: Aws, event: Event) -> None:
-    """Refuse to run beside an older execution; of two that began at the same moment the one whose name sorts first runs."""
+    """Refuse to run alongside an older execution; of two that began at the same moment the one whose name sorts first runs."""
     if not event.state_machine:
         return
     pages = aws.stepfunctions.get_paginator("list_executions").paginate(

@@ -1,4 +1,4 @@
-"""Promotion: one parameter of the serving stack changes, and the component's guarded rollout does the rest, or CloudFormation takes it back."""
+"""Promotion: one parameter of the serving stack changes, and the component's guarded rollout does the rest, or CloudFormation rolls it back."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .store import content_hash, read
 
 WAIT_SECONDS = 60
 BUSY_MAX = 4 * 3600.0
-"""Seconds in which another deployment of the stack has to end."""
+"""Seconds within which another deployment of the stack has to end."""
 UPDATE_MAX = 12 * 3600.0
 _CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND")
 _UPDATED = ("UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
@@ -45,8 +45,8 @@ def promote(
     """Start the update of the serving stack; another deployment in progress is waited for.
 
     Raises:
-        EndError: The base model is another by now, or the stack cannot be updated.
-        Throttled: CloudFormation answers too many requests.
+        EndError: The base model has changed, or the stack cannot be updated.
+        Throttled: CloudFormation throttles requests.
     """
     del seconds_left
     before = event.result("promotion")
@@ -107,7 +107,7 @@ def promote(
             raise Throttled(f"UpdateStack: {code_of(error)}") from error
         if "no updates are to be performed" in text.lower():
             return {**running, "state": "done", "started": True}
-        if code_of(error) != "TokenAlreadyExistsException":  # a call whose answer was lost has begun it
+        if code_of(error) != "TokenAlreadyExistsException":  # a call whose response was lost has started it
             reason = f"CloudFormation refuses the update of {config.stack}: {code_of(error)}: {text}"
             registry.decide(aws.sagemaker, arn, registry.REJECTED, reason)
             raise EndError(FAILED, reason, "mend the stack (cdk-sglang deploy), and start again") from error
@@ -117,10 +117,10 @@ def promote(
 def watch(
     aws: Aws, config: Config, event: Event, now: dt.datetime, seconds_left: Callable[[], float]
 ) -> dict[str, Any]:
-    """Look at the update once.
+    """Check the update once.
 
     Raises:
-        EndError: CloudFormation took it back, or somebody else changed the stack meanwhile.
+        EndError: CloudFormation rolled it back, or the stack was changed by someone else meanwhile.
     """
     before = event.result("promotion")
     if not before.get("started"):
@@ -161,7 +161,7 @@ def parameters_of(stack: Mapping[str, Any]) -> dict[str, str]:
 
 
 def serving_run(aws: Aws, config: Config) -> str:
-    """Return the run whose version is the stack's; empty while the base serves alone."""
+    """Return the run whose version the stack serves; empty while the base serves alone."""
     stack = stack_of(aws, config)
     value = BASE_VALUE if stack is None else parameters_of(stack).get(config.parameter, BASE_VALUE)
     version = value.partition(",")[0]
@@ -169,7 +169,7 @@ def serving_run(aws: Aws, config: Config) -> str:
 
 
 def reasons(aws: Aws, config: Config, run: str) -> str:
-    """Return why an update was taken back: the first failures of its events, those of the update's own token where events have one."""
+    """Return why an update was rolled back: the first failures of its events, those of the update's own token where events have one."""
     found: list[tuple[dt.datetime, str]] = []
     for page in aws.cloudformation.get_paginator("describe_stack_events").paginate(StackName=config.stack):
         for item in page["StackEvents"]:
@@ -183,7 +183,7 @@ def reasons(aws: Aws, config: Config, run: str) -> str:
 
 
 def _same_base(aws: Aws, config: Config, event: Event) -> None:
-    """Refuse a draft for a base that is not the component's any more, and a version that is not whole."""
+    """Reject a draft for a base that is no longer the component's, and an incomplete version."""
     live = live_model(aws, config)
     if live is None or not serves_base(config, live[1]):
         raise EndError(
