@@ -126,7 +126,7 @@ def _without_descriptions(shapes: list[Any]) -> list[str]:
 
 
 def growth(folder: Path, repetitions: int) -> float:
-    """Print the cost at 10, 25, 50 and 100 components in one process, and return how much dearer the last ones were than the first."""
+    """Print the cost at 10, 25, 50 and 100 components in one process, and return how much more expensive the last ones were than the first."""
     counts = (10, 25, 50, 100)
     output = _run_app("growth_app.py", str(folder), str(repetitions), *map(str, counts))
     best = dict(zip(counts, map(float, output.split()), strict=True))
