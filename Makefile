@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-# Found before PATH leads to .venv, which may be half made.
+# Resolved before PATH includes .venv, which may be incomplete.
 PYTHON ?= $(shell command -v python3)
 PYTHON := $(PYTHON)
 BIN := .venv/bin
@@ -70,7 +70,7 @@ agent-tools: ## the agents' packages in .venv-agent (0.2 GB, half a minute, once
 	@$(PYTHON) -m tools.agent_tools
 
 .PHONY: both
-both: # .venv, .venv-engine and .venv-agent beside each other: one downloads while the other unpacks
+both: # .venv, .venv-engine and .venv-agent in parallel: one downloads while the other unpacks
 	@$(MAKE) --silent --jobs=3 PYTHON="$(PYTHON)" setup engine agent-tools
 
 .PHONY: local

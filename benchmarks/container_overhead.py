@@ -67,7 +67,7 @@ class Server:
     cpu_ms: list[float] = field(default_factory=list)
 
     def start(self) -> None:
-        """Start it and wait for `/ping` 200."""
+        """Start it and wait until `/ping` returns 200."""
         began = time.monotonic()
         self.process = subprocess.Popen(
             self.command,

@@ -7,7 +7,7 @@ time does not.
 `python benchmarks/dashboards_scale.py [repetitions] [--checks]`; without `--checks`, exit code 1 when dashboards with OTel enrichment, the
 larger ones, add more than 10 % to a fleet with its alarms in wall time and in CPU time, or all that watches adds more than 25 % to a fleet that
 nobody watches: its alarms (about six for each component, most of them windows of burn rates) and metric filters (five) are over a thousand
-resources, each a call into jsii. Every check looks at each of them once more, so that with `--checks` they add a larger share.
+resources, each a call into jsii. Every check reads each of them once more, so that with `--checks` they add a larger share.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SIDES: Final = {
     "classic": "the same without OTel enrichment, with dashboards",
     "promql": "every alarm, filters, queries and dashboards",
 }
-"""What each side has besides the endpoints."""
+"""What each side has in addition to the endpoints."""
 ENDPOINTS: Final = 4
 COMPONENTS: Final = 25
 

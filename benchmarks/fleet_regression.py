@@ -79,7 +79,7 @@ def _missing() -> str:
 
 
 class Check:
-    """The commands of a user, and what they have to say.
+    """The commands of a user, and their expected results.
 
     Args:
         workload: Workload of the environment.

@@ -1,7 +1,7 @@
 """How long a client waits for `cdk-sglang mcp`: from the start of the process to its answer to `initialize`, and to the list of its tools.
 
-Its baseline, in turns: a process that imports the SDK alone, which no server written with it goes below; and beside it the same server started
-with every command of the program. `python benchmarks/mcp_start.py [repetitions]`; exit code 1 when the start takes more than 1.5 times its
+Its baseline, in turns: a process that imports only the SDK, the lower bound for any server written with it; also measured is the same server
+started with every command of the program. `python benchmarks/mcp_start.py [repetitions]`; exit code 1 when the start takes more than 1.5 times its
 baseline, in wall time and in CPU time. The second that a start should take is printed, and depends on the machine.
 """
 

@@ -1,4 +1,4 @@
-"""What an endpoint adds to a stack: resources, Lambda functions and characters of its template, beside what SageMaker itself asks for.
+"""What an endpoint adds to a stack: resources, Lambda functions and characters of its template, in addition to what SageMaker itself requires.
 
 `python benchmarks/stack_size.py`; exit code 1 when thirty endpoints are more than CloudFormation takes in one stack. The baseline is the
 same endpoints without what the library's own functions do: verification, check of weights, scaling.
@@ -49,7 +49,7 @@ KINDS: Final = {
     "scaling from 1": (True, ComponentScaling(min_copies=1, max_copies=2, concurrency=4)),
     "scaling from 0": (True, ComponentScaling(min_copies=0, max_copies=2, concurrency=4)),
 }
-"""Whether the library's functions look after the endpoint, and its scaling."""
+"""Whether the library's functions manage the endpoint, and its scaling."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Prints how far the planner is from what was measured, beside a plain roofline, on combinations it has not seen.
+"""Prints the planner's error against measurements, next to that of a plain roofline, on combinations it has not seen.
 
     python benchmarks/planner/bench.py
 

@@ -16,7 +16,7 @@ _FOLDERS: Final = (ROOT / ".venv/bin", ROOT / "node_modules/.bin")
 
 NOT_FOUND: Final = 127
 TIMED_OUT: Final = 124
-"""Exit statuses of shells and timeout(1)."""
+"""Exit codes of shells and timeout(1)."""
 
 
 def run(command: Sequence[str], *, timeout_seconds: float, variables: Mapping[str, str]) -> tuple[int, str]:

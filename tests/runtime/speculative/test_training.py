@@ -124,7 +124,7 @@ def test_a_job_that_failed_before_gets_the_next_name(s3: Any) -> None:
     ("answer", "end", "step"),
     [
         (("ResourceLimitExceeded", "the limit is 0"), INPUTS_REFUSED, "request an increase of 'ml.g6e.12xlarge'"),
-        (("ValidationException", "no such model"), JOB_FAILED, "mend what SageMaker names"),
+        (("ValidationException", "no such model"), JOB_FAILED, "fix what SageMaker names"),
     ],
 )
 def test_a_job_that_sagemaker_refuses_ends_the_run(s3: Any, answer: Any, end: str, step: str) -> None:

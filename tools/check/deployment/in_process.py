@@ -65,7 +65,7 @@ def _is_framework(function: Any) -> bool:
 
 
 class _ProviderError(Exception):
-    """A function of a custom resource has failed."""
+    """A function of a custom resource failed."""
 
 
 class InProcess:

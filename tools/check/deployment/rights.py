@@ -83,7 +83,7 @@ class Right:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of taking a right away: the first finding that the whole template does not have, empty if there is none."""
+    """Result of removing a permission: the first finding that the whole template does not have, empty if there is none."""
 
     right: Right
     finding: str
@@ -142,7 +142,7 @@ def found(folder: Path, artifact: str, text: str | None = None) -> list[str]:
 
 
 def judged(folder: Path, baselines: dict[str, list[str]], right: Right) -> Verdict:
-    """Take one right away, and return what came of it."""
+    """Remove one permission, and return the result."""
     began = time.monotonic()
     lines = found(folder, right.artifact, right.text)
     new = [line for line in lines if line not in baselines[right.artifact]]
@@ -150,7 +150,7 @@ def judged(folder: Path, baselines: dict[str, list[str]], right: Right) -> Verdi
 
 
 def table(verdicts: Sequence[Verdict]) -> Iterator[str]:
-    """Yield a line for each right, the unnoticed ones last, and the figures."""
+    """Yield a line for each permission, the unnoticed ones last, and the figures."""
     for verdict in sorted(verdicts, key=lambda one: not one.finding):
         right = verdict.right
         remark = _in_short(verdict.finding) or reason(right) or "nothing notices: it goes, or gets a reason here"

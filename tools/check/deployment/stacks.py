@@ -181,7 +181,7 @@ def _described(here: World, stack: str) -> dict[str, Any]:
 
 
 def _failures(here: World, stack: str, status: str, *, refused: str, undone: str) -> Iterator[str]:
-    """Say of each resource why it failed, in the order of the events; of the stack if no resource did."""
+    """Return why each resource failed, in the order of the events; why the stack failed if no resource did."""
     pages = here.client("cloudformation").get_paginator("describe_stack_events").paginate(StackName=stack)
     events = list(reversed([event for page in pages for event in page["StackEvents"]]))
     failed: dict[str, str] = {}

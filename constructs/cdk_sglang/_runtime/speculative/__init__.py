@@ -1,1 +1,1 @@
-"""Lambda functions that train a draft model, prove that it is faster, promote it, and clean up: one entry per state of the state machine."""
+"""Lambda functions that train a draft model, prove that it is faster, promote it, and clean up: one entry point per state of the state machine."""

@@ -1,4 +1,4 @@
-"""The accept length that a canary showed, by PromQL of CloudWatch; None where CloudWatch does not answer, since speed alone decides."""
+"""The accept length of a canary, read with CloudWatch's PromQL; None if CloudWatch does not answer, since speed alone decides."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _log = logging.getLogger()
 def accept_length(
     session: Any, address: str, query: str, *, component: str, start: dt.datetime, end: dt.datetime
 ) -> float | None:
-    """Return the mean accept length of a component over some time.
+    """Return the mean accept length of a component over a period.
 
     Args:
         session: Session of boto3, for Region and credentials.
         address: Address of CloudWatch.
         query: PromQL with ${component} and ${window}.
         component: Name of the component in SageMaker.
-        start: Start of the time.
-        end: End of the time.
+        start: Start of the period.
+        end: End of the period.
     """
     seconds = max(_SHORTEST_SECONDS, int((end - start).total_seconds()))
     try:

@@ -13,7 +13,7 @@ from .store import write_json
 
 DAYS = 7
 _SUBJECT_MAX = 100
-"""Longest subject of a mail (docs.aws.amazon.com/sns/latest/api/API_Publish.html, read 2026-11)."""
+"""Maximum length of a mail's subject (docs.aws.amazon.com/sns/latest/api/API_Publish.html, read 2026-11)."""
 
 
 def approval_key(config: Config, run: str) -> str:

@@ -30,7 +30,7 @@ class BaseModel:
         files: Its files, without the record of their staging.
         hash: Hash over names, sizes and contents.
         config: Its config.json.
-        licence: Licence that its owner has to accept; empty for none.
+        licence: Licence that the owner has to accept; empty if there is none.
     """
 
     prefix: str
@@ -40,7 +40,7 @@ class BaseModel:
     licence: str = ""
 
     def result(self) -> dict[str, Any]:
-        """Return what the state keeps of the model."""
+        """Return the model's data that the state keeps."""
         return {
             "prefix": self.prefix,
             "hash": self.hash,
@@ -55,7 +55,7 @@ def current_files(s3: Any, config: Config) -> list[File]:
 
 
 def read_config(s3: Any, config: Config) -> dict[str, Any]:
-    """Return the base's config.json; empty if it is missing or no JSON object."""
+    """Return the base's config.json; empty if it is missing or not a JSON object."""
     body = read(s3, config.base.bucket, f"{config.base.prefix}config.json")
     try:
         content = json.loads(body or b"{}")
@@ -73,7 +73,7 @@ def read_base(aws: Aws, config: Config) -> BaseModel:
 
 
 def read_checked(aws: Aws, config: Config, problems: list[str]) -> BaseModel:
-    """Return the base model, and say what it lacks.
+    """Return the base model, and add what it lacks to the problems.
 
     Args:
         aws: Clients.
@@ -103,7 +103,7 @@ def read_checked(aws: Aws, config: Config, problems: list[str]) -> BaseModel:
 
 
 def _licence(s3: Any, config: Config, names: set[str]) -> str:
-    """Return the licence that somebody has to accept, from the model card's first lines or a file of terms of use."""
+    """Return the licence that has to be accepted, from the model card's first lines or a terms-of-use file."""
     if "README.md" in names:
         first = read_range(s3, config.base.bucket, f"{config.base.prefix}README.md", first=0, size=_CARD_BYTES)
         for row in first.decode("utf-8", "replace").splitlines():
@@ -126,7 +126,7 @@ def live_model(aws: Aws, config: Config) -> tuple[dict[str, Any], dict[str, Any]
 
 
 def specification_of(component: Mapping[str, Any], instance: str) -> dict[str, Any]:
-    """Return a component's specification on an instance type; its only one where it has no others."""
+    """Return a component's specification for an instance type; its only one if it has no others."""
     many = component.get("Specifications") or []
     if many:
         return dict(next((one for one in many if one.get("InstanceType") == instance), many[0]))
@@ -145,7 +145,7 @@ def served_uri(model: Mapping[str, Any]) -> str:
 
 
 def check_live(aws: Aws, config: Config, problems: list[str]) -> None:
-    """Say why the live component cannot be the base of this run.
+    """Add why the live component cannot be the base of this run to the problems.
 
     Args:
         aws: Clients.
@@ -167,7 +167,7 @@ def check_live(aws: Aws, config: Config, problems: list[str]) -> None:
 
 
 def serves_base(config: Config, model: Mapping[str, Any]) -> bool:
-    """Whether a live model is the base alone or one of the versions made of it."""
+    """Whether a live model is the base alone or one of the versions created from it."""
     uri = served_uri(model)
     versions = f"s3://{config.bucket}/{config.root}versions/"
     return uri.rstrip("/") == config.base.uri.rstrip("/") or uri.startswith(versions)

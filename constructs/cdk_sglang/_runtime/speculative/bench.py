@@ -1,4 +1,4 @@
-"""The gate's measurements: benchmark jobs of base and candidate in pairs, as the quota takes them, awaited, repeated once, and read."""
+"""The gate's measurements: benchmark jobs of base and candidate in pairs, started as the quota allows, awaited, retried once, and read."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ WAIT_SECONDS = 60
 JOB_MAX = 7200.0
 """Seconds after which a job counts as hanging: provisioning and a step of a few hundred requests take a quarter of an hour."""
 GATE_MAX = 24 * 3600.0
-"""Seconds in which all is measured."""
+"""Seconds within which all measurements must finish."""
 _JOB_USD_PER_HOUR = 1.0
-"""Assumed price of a benchmark job's own instance, which AWS does not name (SageMaker guide, read 2026-11); for the ceiling alone."""
+"""Assumed price of a benchmark job's own instance, which AWS does not name (SageMaker guide, read 2026-11); used only for the ceiling."""
 _HOUR = 3600
-_NEXT = "see the job's log in CloudWatch, mend the cause, and start again: cdk-sglang eagle start"
+_NEXT = "see the job's log in CloudWatch, fix the cause, and start again: cdk-sglang eagle start"
 _REASON_MAX = 500
 
 
 def run(aws: Aws, config: Config, event: Event, now: dt.datetime, seconds_left: Callable[[], float]) -> dict[str, Any]:
-    """Read jobs that have ended, start the next ones, and say whether all is measured.
+    """Read jobs that have ended, start the next ones, and return whether all measurements are complete.
 
     Raises:
         EndError: A measurement failed in all its attempts, or the ceiling is reached.
-        Throttled: A service answers too many requests; a second call finds the jobs that this one started.
+        Throttled: A service throttles requests; a second call finds the jobs that this one started.
     """
     del seconds_left
     before = event.result("bench")
@@ -103,7 +103,7 @@ def _start(
     running: list[str],
     attempts: dict[str, int],
 ) -> list[str]:
-    """Start the next pair: base and candidate at the same time, each on its own GPUs, so that the hour is the same for both."""
+    """Start the next pair: base and candidate at the same time, each on its own GPUs, so that the time of day is the same for both."""
     running = list(running)
     waiting = [one for key, one in measurements.items() if key not in done and key not in running]
     for one in waiting:
@@ -121,7 +121,7 @@ def _start(
         jobs.ensure_workload(aws.sagemaker, config, event.run, one)
         endpoint = event.result("gate")["endpoint"]
         if not jobs.create(aws.sagemaker, jobs.request(config, event.run, one, attempt=attempt, endpoint=endpoint)):
-            break  # other jobs of the account have the places
+            break  # other jobs of the account use up the quota
         attempts[one.key] = attempt
         running.append(one.key)
     return running
@@ -192,7 +192,7 @@ def _figures(aws: Aws, config: Config, run: str, name: str) -> dict[str, float]:
 
 
 def usd(config: Config, gate: Mapping[str, Any], *, now: dt.datetime, job_seconds: float) -> float:
-    """Return what a gate has cost about: its instances, or its canaries' share of the endpoint's, and its jobs.
+    """Return the approximate cost of a gate: its instances, or its canaries' share of the endpoint's, and its jobs.
 
     Args:
         config: Configuration.

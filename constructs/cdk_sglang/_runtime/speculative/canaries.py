@@ -18,12 +18,12 @@ _TAG = "cdk-sglang:run"
 
 @dataclass(frozen=True, kw_only=True)
 class Speculation:
-    """How the candidate makes draft tokens.
+    """How the candidate generates draft tokens.
 
     Attributes:
         algorithm: SGLang's name of the algorithm.
-        steps: Draft steps; None where the algorithm has none.
-        topk: Width of the draft tree; None where the algorithm has none.
+        steps: Draft steps; None if the algorithm has none.
+        topk: Width of the draft tree; None if the algorithm has none.
         draft_tokens: Tokens that are verified at once.
         prefix: Prefix of the model's files.
     """
@@ -62,7 +62,7 @@ class Speculation:
 
         Args:
             version: Name of the version.
-            accept_length: Accept length of the gate; None if it was not measured, so that the stack makes no alarm on it.
+            accept_length: Accept length of the gate; None if it was not measured, so that the stack creates no alarm on it.
         """
         fields = (version, self.prefix, self.algorithm, self.steps, self.topk, self.draft_tokens)
         length = "" if accept_length is None else f"{accept_length:.2f}"
@@ -80,7 +80,7 @@ def endpoint_of(run: str) -> str:
 
 
 def tags(run: str, config: Config) -> list[dict[str, str]]:
-    """Return the tags of what a gate makes."""
+    """Return the tags of the resources that a gate creates."""
     return [
         {"Key": _TAG, "Value": run},
         {"Key": "cdk-sglang:environment", "Value": config.environment},
@@ -97,7 +97,7 @@ def model_request(
         run: Name of the run.
         side: `base` or `draft`.
         live: Description of the live model.
-        speculation: How the candidate makes draft tokens.
+        speculation: How the candidate generates draft tokens.
     """
     container = container_of(live)
     environment = {
@@ -140,7 +140,7 @@ def component_request(
         run: Name of the run.
         side: `base` or `draft`.
         live: Description of the live component.
-        endpoint: Endpoint that it is made on.
+        endpoint: Endpoint that it is created on.
         variant: Variant of that endpoint.
     """
     specification = specification_of(live, config.gate.instance)

@@ -27,7 +27,7 @@ def is_capture(record: Any) -> bool:
 
 
 def event_id(record: Mapping[str, Any], default: str) -> str:
-    """Return the id by which a record is drawn into a sample."""
+    """Return the id by which a record is selected for a sample."""
     metadata = record.get("eventMetadata")
     found = metadata.get("eventId") if isinstance(metadata, Mapping) else None
     return found if isinstance(found, str) and found else default
@@ -38,7 +38,7 @@ def conversation(record: Mapping[str, Any], *, component: str = "") -> tuple[str
 
     Args:
         record: JSON of the line.
-        component: Name of the component in SageMaker; records that name another one are none of its own.
+        component: Name of the component in SageMaker; records that name another one are not its own.
 
     Raises:
         OtherComponentError: The record names another component.

@@ -1,4 +1,4 @@
-"""Clean-up: whatever a run has made and must not stay, found by the run's name, so that a second call finds nothing to do."""
+"""Clean-up: delete what a run has created and must not keep, found by the run's name, so that a second call finds nothing to do."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def sleep(seconds: float) -> None:
 def clean_up(
     aws: Aws, config: Config, event: Event, now: dt.datetime, seconds_left: Callable[[], float]
 ) -> dict[str, Any]:
-    """Remove what must not stay of a run, and say how it ended.
+    """Delete what must not remain of a run, and return how it ended.
 
     Raises:
         Throttled: EventBridge's call could not delete something yet; Lambda calls again.
     """
     del now
     run = event.run or _run_of(aws, config, event)
-    if not run:  # it ended before its first state had made anything
+    if not run:  # it ended before its first state had created anything
         return {**ended(event, run=event.execution_name, options=config.place_of_command), "removed": [], "left": []}
     is_end = bool(event.status)
     removed, left = _gate(aws, run, seconds_left)
@@ -62,7 +62,7 @@ def _run_of(aws: Aws, config: Config, event: Event) -> str:
 
 
 def _gate(aws: Aws, run: str, seconds_left: Callable[[], float]) -> tuple[list[str], list[str]]:
-    """Delete the gate; SageMaker deletes no component while it is created, and no endpoint before its components."""
+    """Delete the gate; SageMaker deletes no component while it is being created, and no endpoint before its components."""
     removed: dict[str, None] = {}
     while True:
         some, left = gate.remove(aws, run)
@@ -73,7 +73,7 @@ def _gate(aws: Aws, run: str, seconds_left: Callable[[], float]) -> tuple[list[s
 
 
 def _training_job(aws: Aws, config: Config, event: Event, run: str) -> list[str]:
-    """Stop the run's training job if it still runs: what an aborted run has paid for is not gone on with."""
+    """Stop the run's training job if it is still running: the training of an aborted run is not continued."""
     if config.training is None:
         return []
     name = event.result("job").get("name") or _recorded_job(aws, config, run)
@@ -90,7 +90,7 @@ def _recorded_job(aws: Aws, config: Config, run: str) -> str:
 
 
 def _version(aws: Aws, config: Config, event: Event, run: str) -> list[str]:
-    """Delete the run's version unless it serves or may yet serve; reject its package then."""
+    """Delete the run's version, and reject its package, unless it serves or may yet serve."""
     stack = promotion.stack_of(aws, config)
     status = "" if stack is None else stack["StackStatus"]
     value = "" if stack is None else promotion.parameters_of(stack).get(config.parameter, "")
@@ -100,11 +100,11 @@ def _version(aws: Aws, config: Config, event: Event, run: str) -> list[str]:
             _cancel(aws, config, run)
         return []
     if status.endswith(("_IN_PROGRESS", "_FAILED")):
-        return []  # copies may still be rolled back to it; the next run deletes it
+        return []  # copies may still be rolling back from it; the next run deletes it
     arn = registry.find(aws.sagemaker, config.model_package_group, run)
     approval = registry.status_of(aws.sagemaker, arn) if arn else ""
     if approval == registry.APPROVED and not state and event.status not in _BAD:
-        return []  # promoted, and another version serves by now
+        return []  # promoted, but another version serves now
     if arn and approval != registry.REJECTED:
         reason = f"run {run} ended as {state or event.status or 'unknown'}, and its version was deleted"
         registry.decide(aws.sagemaker, arn, registry.REJECTED, reason)
@@ -118,11 +118,11 @@ def _state(event: Event) -> str:
 
 
 def _cancel(aws: Aws, config: Config, run: str) -> None:
-    """Roll back an update whose run ended before it: the previous version keeps serving, and the next run deletes this one."""
+    """Roll back an update whose run has ended before it: the previous version keeps serving, and the next run deletes this one."""
     try:
         aws.cloudformation.cancel_update_stack(StackName=config.stack)
     except ClientError as error:
-        # It has ended in the meantime: the version serves, or has already been rolled back.
+        # It has ended meanwhile: the version serves, or is already rolled back.
         _log.warning(json.dumps({"stack": config.stack, "cancel": f"{code_of(error)}: {message_of(error)}"}))
         return
     arn = registry.find(aws.sagemaker, config.model_package_group, run)
@@ -131,12 +131,12 @@ def _cancel(aws: Aws, config: Config, run: str) -> None:
 
 
 def sweep(aws: Aws, config: Config, *, keep: str) -> list[str]:
-    """Delete versions of earlier runs that neither serve nor were approved, such as one whose promotion was aborted.
+    """Delete versions of earlier runs that neither serve nor were approved, for example one whose promotion was aborted.
 
     Args:
         aws: Clients.
         config: Configuration.
-        keep: The run that ends.
+        keep: The run that is ending; its version is kept.
 
     Returns:
         Addresses of the versions that were deleted.

@@ -1,4 +1,4 @@
-"""Clients of AWS, made once for each function."""
+"""AWS clients, created once per function."""
 
 from __future__ import annotations
 

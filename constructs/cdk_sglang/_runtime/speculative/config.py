@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 Kind = Literal["eagle", "draft", "nextn", "ngram"]
 KINDS: tuple[Kind, ...] = ("eagle", "draft", "nextn", "ngram")
 BASE_VALUE = "base,,,,,,"
-"""Value of the stack's parameter while the component serves its base model alone."""
+"""Value of the stack's parameter while the component serves only its base model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,15 +27,15 @@ class Place:
 
     @property
     def uri(self) -> str:
-        """Address of the folder, such as s3://bucket/prefix/."""
+        """Address of the folder, for example s3://bucket/prefix/."""
         return f"s3://{self.bucket}/{self.prefix}"
 
     @classmethod
     def parse(cls, uri: str) -> Place:
-        """Read an address of a folder.
+        """Parse the address of a folder.
 
         Raises:
-            ValueError: The text is no address in S3.
+            ValueError: The text is not an S3 address.
         """
         scheme, _, rest = uri.partition("://")
         bucket, _, prefix = rest.partition("/")
@@ -63,7 +63,7 @@ class Training:
         dataset: `built_in`, `captured`, or an address in S3.
         captured: Folder of the endpoint's data capture; None without it.
         captured_samples: Conversations that are drawn from the captured ones.
-        scrub: ARN of the function that removes what must not be trained on; empty for none.
+        scrub: ARN of the function that removes what must not be trained on; empty if there is none.
     """
 
     instance: str
@@ -83,14 +83,14 @@ class Gate:
     """The benchmark that a candidate has to pass.
 
     Attributes:
-        min_speedup: Least mean of output tokens per second, candidate over base.
-        max_ttft_regression: Largest mean rise of the time to the first token, as a share.
+        min_speedup: Minimum mean ratio of output tokens per second, candidate over base.
+        max_ttft_regression: Maximum mean increase in the time to first token, as a fraction.
         concurrency: Requests in flight at once, one step each.
         repeats: Repeats of each step.
         input_tokens: Mean tokens of a prompt.
         output_tokens: Mean tokens of an answer.
         requests: Requests of a step by its concurrency.
-        second_endpoint: Whether a short-lived second endpoint may be made when the endpoint has no spare GPUs.
+        second_endpoint: Whether a short-lived second endpoint may be created when the endpoint has no spare GPUs.
         instance: Instance type of the second endpoint, and of the endpoint's own spare capacity.
         usd_per_hour: Price of that instance, in US dollars an hour.
         gpus: GPUs of that instance.
@@ -121,7 +121,7 @@ class Config:
         environment: Name of the environment.
         endpoint: Name of the endpoint in SageMaker.
         component: Name of the component in SageMaker.
-        kind: How draft tokens are made.
+        kind: How draft tokens are generated.
         stack: Name or ARN of the serving stack.
         parameter: Parameter of that stack that holds the promoted version; it follows the base model.
         bucket: Bucket of weights.
@@ -130,16 +130,16 @@ class Config:
         job_role_arn: Role of optimization jobs.
         execution_role_arn: Role of the canaries' models.
         benchmark_role_arn: Role of AI benchmark jobs.
-        tokenizer: Hugging Face repository of the tokenizer that makes the gate's prompts.
+        tokenizer: Hugging Face repository of the tokenizer used to generate the gate's prompts.
         training: Training of an EAGLE draft; None for other kinds.
         draft_source: Folder of a draft that was trained elsewhere; None for other kinds.
         gate: The benchmark gate.
         approval: Whether a person approves a promotion.
         topic_arn: Topic that the question is sent to; empty without approval.
-        enrichment: Whether CloudWatch answers PromQL over the engine's metrics.
+        enrichment: Whether CloudWatch supports PromQL over the engine's metrics.
         accept_length_query: PromQL of the accept length, with ${component} and ${window}; empty without enrichment.
         architecture: Facts of the base model that were known at deployment.
-        steps: Draft steps that the owner chose; None for those of the evaluation, or SGLang's own.
+        steps: Draft steps that the owner chose; None to use those of the evaluation, or SGLang's own.
         topk: Width of the draft tree that the owner chose.
         draft_tokens: Draft tokens that the owner chose.
     """
@@ -176,7 +176,7 @@ class Config:
 
     @property
     def root(self) -> str:
-        """Prefix of everything of this component."""
+        """Prefix of everything that belongs to this component."""
         return f"speculative/{self.component}/"
 
     @property

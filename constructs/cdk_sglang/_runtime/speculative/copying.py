@@ -1,4 +1,4 @@
-"""The version of a run: base and draft under one prefix, copied inside S3, resumed by listing, its record written last."""
+"""The version of a run: base and draft under one prefix, copied within S3, resumable by listing, with its record written last."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from .store import File, content_hash, files, write_json
 RECORD = "version.json"
 SCHEMA = 1
 COPY_MAX = 5 * 2**30
-"""Largest object of one CopyObject; larger ones go in parts (docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html, read 2026-11)."""
+"""Largest object that one CopyObject copies; larger ones are copied in parts (docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html, read 2026-11)."""
 PART = 512 * 2**20
-"""Size of a part: 10,000 of them are S3's 5 TB."""
+"""Size of a part: 10,000 of them cover S3's 5 TB."""
 _AT_ONCE = 16
 _CHANGED = ("PreconditionFailed", "412")
 
@@ -37,7 +37,7 @@ class Copy:
         source: Bucket and key that it is copied from.
         key: Its key.
         size: Its size.
-        etag: Entity tag of the source, so that a source which changes on the way is not mixed in.
+        etag: Entity tag of the source, so that a source that changes during the copy is not mixed in.
         is_draft: Whether it is part of the draft.
     """
 
@@ -62,8 +62,8 @@ def assemble(
     """Copy what is missing of the version, for as long as there is time.
 
     Raises:
-        EndError: Base or draft have changed since the run looked at them.
-        Throttled: S3 answers too many requests.
+        EndError: Base or draft has changed since the run read them.
+        Throttled: S3 throttles requests.
     """
     target = Place(bucket=config.bucket, prefix=config.version_prefix(event.run))
     base, draft = current_files(aws.s3, config), event.result("draft")
@@ -129,7 +129,7 @@ def _copy(source: Place, target: Place, file: File, *, below: str = "") -> Copy:
 
 
 def _copy_all(s3: Any, bucket: str, missing: Sequence[Copy], seconds_left: Callable[[], float]) -> int:
-    """Copy objects, some at once, and return how many are complete when the time is over."""
+    """Copy objects, several at once, and return how many are complete when the time is up."""
     done = 0
     running: set[Future[bool]] = set()
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
@@ -158,7 +158,7 @@ def _copy_whole(s3: Any, bucket: str, copy: Copy) -> bool:
 
 
 def _copy_parts(s3: Any, bucket: str, copy: Copy, *, seconds_left: Callable[[], float]) -> bool:
-    """Copy a large object in parts, going on with an upload that an earlier call left; False if the time is over before."""
+    """Copy a large object in parts, continuing an upload that an earlier call left; False if the time runs out first."""
     upload, parts = _upload(s3, bucket, copy)
     count = -(-copy.size // PART)
     for number in range(1, count + 1):

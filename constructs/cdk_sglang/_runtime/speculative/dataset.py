@@ -1,4 +1,4 @@
-"""Conversion of training data, line by line: sources are read as streams, and nothing but one record is held in memory."""
+"""Conversion of training data, line by line: sources are read as streams, and only one record is held in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .capture import OtherComponentError, conversation, event_id, is_capture
 from .formats import CAPTURE, RecordError, converted, family
 
 LINE_MAX = 4 * 2**20
-"""Longest record in bytes: a million tokens of text; more would be a file without line ends."""
+"""Maximum size of a record in bytes: a million tokens of text; more indicates a file without line ends."""
 FIRST_BAD = 10
 _READ = 1 << 16
 _BELOW_ARRAY = 2  # depth of a record inside the array of records
@@ -41,7 +41,7 @@ class Counts:
 
     Attributes:
         lines: Records that are trained on.
-        bad: Records that are not.
+        bad: Records that cannot be trained on.
         first_bad: The first of these, with file, line and reason.
         formats: Records by format.
         others: Captured records of other components.
@@ -68,7 +68,7 @@ class Record:
     """A record that is trained on.
 
     Attributes:
-        id: Id by which it is drawn into a sample.
+        id: Id by which it is selected for a sample.
         content: Its line.
     """
 
@@ -202,7 +202,7 @@ def records(source: Iterable[Row], counts: Counts, *, component: str = "") -> It
 
 
 def drawn(found: Iterable[Record], size: int) -> tuple[int | None, int]:
-    """Return the bound of a sample, and the number of records it is drawn from: records whose `draw` is at most the bound are in; None for all.
+    """Return the bound of a sample, and the number of records it is drawn from: it contains records whose `draw` is at most the bound; None for all.
 
     The draw follows from the record's id, so that a second run draws the same sample without holding any record.
 
@@ -221,12 +221,12 @@ def drawn(found: Iterable[Record], size: int) -> tuple[int | None, int]:
 
 
 def draw(record_id: str) -> int:
-    """Return a record's place among all draws."""
+    """Return a record's position among all draws."""
     return int.from_bytes(hashlib.sha256(record_id.encode()).digest()[:8], "big")
 
 
 def blocks(body: Any) -> Iterator[bytes]:
-    """Yield the bytes of a reply of S3."""
+    """Yield the bytes of an S3 response."""
     read: Callable[[int], bytes] = body.read
     while block := read(_READ):
         yield block

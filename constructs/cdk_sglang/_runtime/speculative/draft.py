@@ -1,4 +1,4 @@
-"""The draft of a run: read from S3 by its config.json and the first bytes of its weights, and checked before any GPU is paid for."""
+"""The draft of a run: read from S3 by its config.json and the first bytes of its weights, and checked before paying for any GPU."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from .store import read as read_object
 
 _RESULT_MAX = 4 * 2**20
 _STEPS = (3, 1, 4)
-"""Steps, top-k and draft tokens without a word from an evaluation: SGLang's own for most models (arg_groups/speculative_hook.py of 0.5.23)."""
+"""Steps, top-k and draft tokens if no evaluation states them: SGLang's own for most models (arg_groups/speculative_hook.py of 0.5.23)."""
 _NGRAM_TOKENS = 12
 """Draft tokens of NGRAM: SGLang's own (arg_groups/speculative_hook.py of 0.5.23, `_handle_ngram`)."""
 
 
 def of_run(config: Config, event: Event) -> dict[str, Any]:
-    """Return algorithm, steps, top-k, draft tokens and prefix of what a run promotes.
+    """Return algorithm, steps, top-k, draft tokens and prefix of the draft that a run promotes.
 
     Args:
         config: Configuration.
@@ -46,7 +46,7 @@ def of_run(config: Config, event: Event) -> dict[str, Any]:
 
 
 def source_of(config: Config, event: Event) -> Place:
-    """Return the folder that a run's draft comes from."""
+    """Return the source folder of a run's draft."""
     if config.kind == "eagle":
         return Place.parse(f"{event.result('job')['output'].rstrip('/')}/draft/")
     assert config.draft_source is not None
@@ -54,10 +54,10 @@ def source_of(config: Config, event: Event) -> Place:
 
 
 def read(aws: Aws, config: Config, event: Event, now: dt.datetime, seconds_left: Callable[[], float]) -> dict[str, Any]:
-    """Return what the draft is.
+    """Return the description of the draft.
 
     Raises:
-        EndError: SGLang could not use it; every reason is in the text.
+        EndError: SGLang cannot use it; the text states every reason.
     """
     del now, seconds_left
     place = source_of(config, event)
@@ -122,7 +122,7 @@ def _config(found: Mapping[str, File], body: Callable[[str], bytes], problems: l
 
 
 def _evaluation(s3: Any, place: Place, config: Config) -> dict[str, Any]:
-    """Return the job's own measurement; a draft from elsewhere has none, and the gate measures either."""
+    """Return the job's own measurement; a draft trained elsewhere has none, and the gate measures both kinds."""
     if config.kind != "eagle":
         return {"state": "none", "problems": [], "concurrency": []}
     folder = Place(bucket=place.bucket, prefix=f"{place.prefix.removesuffix('draft/')}results/")
@@ -138,7 +138,7 @@ def _refused(config: Config, problems: list[str]) -> EndError:
     step = (
         "SGLang cannot use what the job trained; report it with the reason, or train a draft elsewhere and use speculative.draft"
         if config.kind == "eagle"
-        else "use another draft, or mend this one, and start again: cdk-sglang eagle start"
+        else "use another draft, or fix this one, and start again: cdk-sglang eagle start"
     )
     figures = {"problems": problems}
     return EndError(DRAFT_REFUSED, "the draft is refused: " + "; ".join(problems), step, figures=figures)

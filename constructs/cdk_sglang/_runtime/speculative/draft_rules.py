@@ -1,6 +1,6 @@
 """Whether SGLang can use a draft for a base model: from the draft's config.json and the headers of its weights alone.
 
-SGLang starts with most wrong drafts, and then accepts next to nothing: an Eagle3 head under EAGLE accepts 1.0 (sglang PR 21272), a wrong width of
+SGLang starts with most unsuitable drafts, and then accepts almost nothing: an Eagle3 head under EAGLE accepts 1.0 (sglang PR 21272), a wrong width of
 `fc` fails after minutes or accepts 1.1 (sglang#32226). Names and shapes are those that SGLang 0.5.23 loads (srt/models/llama_eagle.py and
 llama_eagle3.py, read 2026-11). The container's preflight repeats these rules on the real files.
 """
@@ -19,7 +19,7 @@ EAGLE, EAGLE3 = "EAGLE", "EAGLE3"
 _HEADS = ("LlamaForCausalLMEagle", "Qwen2ForCausalLMEagle", "MistralForCausalLMEagle", "MistralLarge3ForCausalLMEagle")
 _HEADS_3 = ("LlamaForCausalLMEagle3", "Eagle3DeepseekV2ForCausalLM")
 _OTHER_NAMES = frozenset({"MistralForCausalLMEagle", "MistralLarge3ForCausalLMEagle", "Eagle3DeepseekV2ForCausalLM"})
-"""Heads whose tensors have other names than Llama's: their names are left to the engine, and the report says so."""
+"""Heads whose tensors have other names than Llama's: the engine checks their names, and the report says so."""
 _AUXILIARY = 3
 _LAST_LAYERS = 2
 _KNOWN = re.compile(
@@ -42,10 +42,10 @@ class Findings:
 
     Attributes:
         algorithm: SGLang's name of its algorithm; empty if unknown.
-        problems: Why it is refused: file, problem, value, what is allowed.
+        problems: Why it is rejected: file, problem, value, what is allowed.
         config: New content of config.json; None if it stays as it is.
         notes: What changes in the promoted copy.
-        copied: Bytes of embedding and head that the draft brings along, by tensor; the KV pool shrinks by them.
+        copied: Bytes of embedding and head that the draft includes, by tensor; the KV pool shrinks by them.
         weights: Bytes of all tensors.
     """
 
@@ -60,13 +60,13 @@ class Findings:
 def check(
     config: Mapping[str, Any], tensors: Mapping[str, Tensor], base: Mapping[str, Any], *, expected: str = ""
 ) -> Findings:
-    """Return what a draft is, and every reason to refuse it.
+    """Return the description of a draft, and every reason to reject it.
 
     Args:
         config: The draft's config.json.
         tensors: Its tensors by name.
         base: The base model's config.json; that of the text part of a multimodal model.
-        expected: Algorithm that it is to run under; its own by default.
+        expected: Algorithm to run it with; its own by default.
     """
     found = Findings(weights=sum(tensor.size for tensor in tensors.values()))
     base = {**base, **base.get("text_config", {})} if isinstance(base.get("text_config"), Mapping) else base
@@ -99,7 +99,7 @@ def check(
 
 
 def algorithm_of(config: Mapping[str, Any], problems: list[str]) -> str:
-    """Return the algorithm of a draft by its architectures; empty with a problem if SGLang has none."""
+    """Return the algorithm of a draft by its architectures; empty, with a problem added, if SGLang has none."""
     architectures = config.get("architectures")
     names = [str(name) for name in architectures] if isinstance(architectures, list) else []
     if any(name in _HEADS_3 for name in names):
@@ -149,7 +149,7 @@ def _auxiliary(config: Mapping[str, Any], base: Mapping[str, Any], found: Findin
 
 
 def _short_names(tensors: Mapping[str, Tensor], found: Findings) -> dict[str, Tensor]:
-    """Return the tensors by the names that they have below the model; refuse those that SGLang passes over without a word."""
+    """Return the tensors by the names that they have below the model; reject those that SGLang silently ignores."""
     unknown = [name for name in tensors if not _KNOWN.fullmatch(name)]
     if unknown:
         more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""

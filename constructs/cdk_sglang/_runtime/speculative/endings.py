@@ -1,4 +1,4 @@
-"""How a run ended, in the words that status, report and the execution's cause share."""
+"""How a run ended, in the wording shared by status, report and the execution's cause."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .event import Event
 
 _RESULTS = ("promotion", "verdict", "bench", "gate", "assembled", "draft", "watch", "job", "inputs")
 """Results of the states, the last one first."""
-_NEXT = "see the execution's history in Step Functions, mend the cause, and start again: cdk-sglang eagle start"
+_NEXT = "see the execution's history in Step Functions, fix the cause, and start again: cdk-sglang eagle start"
 _COMMAND = re.compile(r"(cdk-sglang eagle [a-z]+)(?! --env)")
 _TEXT_MAX = 4000
-"""Longest reason; a cause has 32,768 characters (docs.aws.amazon.com/step-functions/latest/apireference/API_ExecutionFailed, read 2026-11)."""
+"""Maximum length of a reason; a cause has at most 32,768 characters (docs.aws.amazon.com/step-functions/latest/apireference/API_ExecutionFailed, read 2026-11)."""
 
 
 def ended(event: Event, *, run: str, options: str) -> dict[str, Any]:
@@ -30,11 +30,11 @@ def ended(event: Event, *, run: str, options: str) -> dict[str, Any]:
     Args:
         event: Event of the clean-up.
         run: Name of the run.
-        options: Options of the command line that name the component, which the next step's commands get.
+        options: Options of the command line that name the component, which are appended to the next step's commands.
     """
     state = str(event.result("end").get("state") or "")
     reason, step = _reason(event, state, run)
-    if not state:  # an execution that has ended by itself, such as an aborted one
+    if not state:  # an execution that ended on its own, for example an aborted one
         own = event.state.get("state")
         state = own if isinstance(own, str) and own else FAILED
         reason = reason or str(event.state.get("reason") or f"the execution ended as {event.status or 'unknown'}")

@@ -39,7 +39,7 @@ _ABSENT_TEXTS = ("could not find", "does not exist", "not found")
 
 
 class Throttled(Exception):  # noqa: N818  the name that the state machine retries
-    """A service answers too many requests; the state machine waits and calls the function again."""
+    """A service throttles requests; the state machine waits and calls the function again."""
 
 
 class EndError(Exception):
@@ -49,7 +49,7 @@ class EndError(Exception):
         end: Named end.
         reason: Why, in a sentence.
         next_step: What to do next.
-        figures: What the state's result says beside these, such as the dollars spent.
+        figures: Further values of the state's result, for example the dollars spent.
     """
 
     def __init__(self, end: str, reason: str, next_step: str, *, figures: Mapping[str, Any] | None = None) -> None:
@@ -60,27 +60,27 @@ class EndError(Exception):
         self.next_step = next_step
 
     def result(self) -> dict[str, Any]:
-        """Return what a state's result says of the end."""
+        """Return the end as part of a state's result."""
         return {**self.figures, "end": self.end, "reason": self.reason, "next": self.next_step}
 
     def named(self) -> Exception:
-        """Return the error that the state machine catches by the end's name."""
+        """Return the error that the state machine catches by the name of the end."""
         error: Exception = type(self.end, (Exception,), {})(json.dumps({"reason": self.reason, "next": self.next_step}))
         return error
 
 
 def code_of(error: ClientError) -> str:
-    """Return the code of a service's refusal."""
+    """Return the code of a service's error."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def message_of(error: ClientError) -> str:
-    """Return the text of a service's refusal."""
+    """Return the text of a service's error."""
     return " ".join(str(error.response.get("Error", {}).get("Message", error)).split())
 
 
 def is_absent(error: ClientError) -> bool:
-    """Whether a refusal says that the resource does not exist; SageMaker says so by a ValidationException."""
+    """Whether an error says that the resource does not exist; SageMaker reports this as a ValidationException."""
     text = message_of(error).lower()
     return code_of(error) in _ABSENT or (
         code_of(error) in {"ValidationException", "ValidationError"} and any(part in text for part in _ABSENT_TEXTS)
@@ -88,7 +88,7 @@ def is_absent(error: ClientError) -> bool:
 
 
 def is_throttle(error: ClientError) -> bool:
-    """Whether a refusal passes by itself."""
+    """Whether an error is transient."""
     return code_of(error) in _THROTTLES
 
 
@@ -97,7 +97,7 @@ def answered(request: Callable[..., Mapping[str, Any]], **parameters: Any) -> di
 
     Raises:
         Throttled: The service answers too many requests.
-        ClientError: Any other refusal.
+        ClientError: Any other error.
     """
     try:
         return dict(request(**parameters))

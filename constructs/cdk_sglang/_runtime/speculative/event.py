@@ -43,7 +43,7 @@ class Event:
 
     @classmethod
     def parse(cls, event: Mapping[str, Any]) -> Event:
-        """Read the state of an execution, `{"token", "state"}` of a question, or EventBridge's change of an execution's status.
+        """Parse the state of an execution, `{"token", "state"}` of a question, or EventBridge's event for an execution's status change.
 
         Raises:
             ValueError: The run has no valid name.

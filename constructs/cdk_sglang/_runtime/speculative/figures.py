@@ -1,4 +1,4 @@
-"""Figures of a benchmark job from its output.tar.gz: one JSON object a request in profile_export.jsonl (AIPerf 0.13.0, read 2026-11)."""
+"""Figures of a benchmark job from its output.tar.gz: one JSON object per request in profile_export.jsonl (AIPerf 0.13.0, read 2026-11)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import IO, Any, cast
 RECORDS, ARCHIVE = "profile_export.jsonl", "output.tar.gz"
 _NANOSECONDS = 1e9
 FAILED_SHARE_MAX = 0.05
-"""Share of failed requests above which a repeat measures failures."""
+"""Share of failed requests above which a repeat is considered to measure failures."""
 
 
 class FiguresError(Exception):
@@ -35,7 +35,7 @@ def figures_of_archive(body: Any) -> dict[str, float]:
     """Return the figures of an archive, read as a stream.
 
     Args:
-        body: Reply of S3, or any binary file.
+        body: S3 response, or any binary file.
 
     Raises:
         FiguresError: The archive is cut short, has no records, or most of them failed.
@@ -60,7 +60,7 @@ def figures_of(lines: Iterable[bytes]) -> dict[str, float]:
         lines: Lines of `profile_export.jsonl`.
 
     Returns:
-        Output tokens per second over all requests, mean time per further token and to the first one in milliseconds, requests, seconds.
+        Output tokens per second over all requests, mean time per output token and to first token in milliseconds, requests, seconds.
 
     Raises:
         FiguresError: There are no answered requests, or too many failed.
@@ -93,7 +93,7 @@ def _records(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     for text in lines:
         try:
             record = json.loads(text)
-        except ValueError:  # the last line of a process that was killed
+        except ValueError:  # the last line written by a killed process
             continue
         if isinstance(record, dict):
             yield record

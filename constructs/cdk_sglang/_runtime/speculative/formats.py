@@ -1,7 +1,7 @@
 """Formats of training data: one record becomes one line that the training job reads.
 
-Chat records (OpenAI's `messages`, ShareGPT's `conversations`) become OpenAI chat lines; completions stay completions, since a chat template
-around them would teach the draft another text than the endpoint serves.
+Chat records (OpenAI's `messages`, ShareGPT's `conversations`) become OpenAI chat lines; completions stay completions, since wrapping
+them in a chat template would train the draft on text that differs from what the endpoint serves.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _SHAREGPT_ROLES = {
 
 
 class RecordError(Exception):
-    """A record that cannot be trained on; the text says why, and holds nothing of its content."""
+    """A record that cannot be trained on; the text says why, and contains nothing of the record's content."""
 
 
 def converted(record: Any) -> tuple[str, dict[str, Any]]:
-    """Return a record's format and the line that is trained on.
+    """Return a record's format and the line to train on.
 
     Args:
         record: JSON of a line.
@@ -46,7 +46,7 @@ def converted(record: Any) -> tuple[str, dict[str, Any]]:
 
 
 def family(name: str) -> str:
-    """Return the format of the lines that a format becomes."""
+    """Return the format of the lines that a format is converted to."""
     return COMPLETIONS if name == COMPLETIONS else CHAT
 
 

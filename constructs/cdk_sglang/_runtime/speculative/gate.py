@@ -1,4 +1,4 @@
-"""The gate's canaries: made on spare GPUs of the endpoint or on a second one, watched until they serve, and deleted by name."""
+"""The gate's canaries: created on spare GPUs of the endpoint or on a second endpoint, watched until they serve, and deleted by name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .jobs import stop_jobs
 
 WAIT_SECONDS = 30
 OPEN_MAX = 5400.0
-"""Seconds in which canaries have to serve: an instance, then an hour of download and start at most, as the live component has."""
+"""Seconds within which canaries have to serve: time for an instance, then at most an hour of download and start, as for the live component."""
 _EXISTS = ("already existing", "already exists", "resourceinuse")
 _MESSAGE_MAX = 500
 
@@ -29,10 +29,10 @@ _MESSAGE_MAX = 500
 def open_gate(
     aws: Aws, config: Config, event: Event, now: dt.datetime, seconds_left: Callable[[], float]
 ) -> dict[str, Any]:
-    """Make the canaries.
+    """Create the canaries.
 
     Raises:
-        EndError: There is no room for them, or SageMaker refuses them.
+        EndError: There is no capacity for them, or SageMaker rejects them.
     """
     del seconds_left
     live = live_model(aws, config)
@@ -103,7 +103,7 @@ def free_gpus(aws: Aws, config: Config, *, run: str) -> int:
                 continue
             one = answered(aws.sagemaker.describe_inference_component, InferenceComponentName=name)
             if one is None or (one.get("Specification") or {}).get("BaseInferenceComponentName"):
-                continue  # an adapter lives in its base's GPUs
+                continue  # an adapter uses its base's GPUs
             runtime = one.get("RuntimeConfig") or {}
             copies = max(runtime.get("CurrentCopyCount", 0), runtime.get("DesiredCopyCount", 0))
             used += copies * canaries.gpus_of(one, config.gate.instance)
@@ -113,10 +113,10 @@ def free_gpus(aws: Aws, config: Config, *, run: str) -> int:
 def watch(
     aws: Aws, config: Config, event: Event, now: dt.datetime, seconds_left: Callable[[], float]
 ) -> dict[str, Any]:
-    """Look whether the canaries serve.
+    """Check whether the canaries serve.
 
     Raises:
-        EndError: One of them has failed, or the time is over.
+        EndError: One of them has failed, or the time is up.
     """
     del seconds_left
     gate = event.result("gate")
@@ -147,7 +147,7 @@ def watch(
 def close(
     aws: Aws, config: Config, event: Event, now: dt.datetime, seconds_left: Callable[[], float]
 ) -> dict[str, Any]:
-    """Delete whatever a run's gate has made, found by its names; what is gone already counts as deleted.
+    """Delete whatever a run's gate has created, found by its names; what no longer exists counts as deleted.
 
     Raises:
         Throttled: Something cannot be deleted yet.
@@ -163,7 +163,7 @@ def remove(aws: Aws, run: str) -> tuple[list[str], list[str]]:
     """Stop a run's benchmark jobs, and delete its canaries, second endpoint, configurations and models.
 
     Returns:
-        Names of what is deleted or on its way, and what cannot be deleted yet with SageMaker's reason: a component while it is created, an
+        Names of what is deleted or being deleted, and what cannot be deleted yet with SageMaker's reason: a component while it is created, an
         endpoint before its components.
 
     Args:
@@ -222,19 +222,19 @@ def _components(aws: Aws, config: Config, event: Event, gate: Mapping[str, Any],
 
 
 def _create(create: Callable[..., Any], request: Mapping[str, Any]) -> None:
-    """Make a resource unless it is there: names are the run's own, so that what is there is of an earlier call."""
+    """Create a resource unless it exists: names are unique to the run, so an existing one is from an earlier call."""
     try:
         create(**request)
     except ClientError as error:
         text = f"{code_of(error)} {message_of(error)}".lower()
         if any(part in text for part in _EXISTS):
             return
-        if is_throttle(error) or is_absent(error):  # an endpoint configuration may not be seen for seconds
+        if is_throttle(error) or is_absent(error):  # a new endpoint configuration may stay invisible for some seconds
             raise Throttled(f"{code_of(error)}: {message_of(error)}") from error
         raise EndError(
             GATE_FAILED,
             f"SageMaker refuses the gate: {code_of(error)}: {message_of(error)[:_MESSAGE_MAX]}",
-            "raise the quota that it names, or mend the request's cause, and start again: cdk-sglang eagle start",
+            "raise the quota that it names, or fix the request's cause, and start again: cdk-sglang eagle start",
         ) from error
 
 
@@ -254,5 +254,5 @@ def _failed(text: str, waited: float) -> EndError:
     return EndError(
         GATE_FAILED,
         f"{text} after {waited / 60:.0f} min",
-        "see the canary's log in CloudWatch (/aws/sagemaker/InferenceComponents/gate-…), mend the cause, and start again",
+        "see the canary's log in CloudWatch (/aws/sagemaker/InferenceComponents/gate-…), fix the cause, and start again",
     )

@@ -1,4 +1,4 @@
-"""Log groups of the gate's canaries, made before SageMaker writes to them: it would make them without an end, two for every run."""
+"""Log groups of the gate's canaries, created before SageMaker writes to them: it would create them without retention, two for every run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _log = logging.getLogger()
 
 
 def make_log_groups(aws: Aws, run: str, *, retention_days: int, second_endpoint: bool) -> None:
-    """Make the log groups of a run's canaries; a refusal is logged and stops nobody, since the measurement needs no retention.
+    """Create the log groups of a run's canaries; an error is logged and does not stop the run, since the measurement needs no retention.
 
     Args:
         aws: Clients.
@@ -26,7 +26,7 @@ def make_log_groups(aws: Aws, run: str, *, retention_days: int, second_endpoint:
         second_endpoint: Whether the canaries get an endpoint of their own.
 
     Raises:
-        Throttled: CloudWatch Logs answers too many requests.
+        Throttled: CloudWatch Logs throttles requests.
     """
     names = [f"{_COMPONENTS}{name_of(run, side)}" for side in SIDES]
     names += [f"{_ENDPOINTS}{endpoint_of(run)}"] if second_endpoint else []

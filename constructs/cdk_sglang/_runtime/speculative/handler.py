@@ -1,6 +1,6 @@
 """Entry points, one per state of the state machine, and the clean-up that EventBridge calls when an execution has ended.
 
-Every entry takes the execution's whole state and returns what the state keeps under the entry's key. An end of the run is a value that the state
+Every entry point takes the execution's whole state and returns what the state keeps under the entry point's key. An end of the run is a value that the state
 machine branches on, or an error with the end's name; `reason` and `next` say why, and what to do.
 """
 
@@ -40,7 +40,7 @@ from .event import Event
 
 
 class LambdaContext(Protocol):
-    """The method of Lambda's context that the entries use."""
+    """The method of Lambda's context that the entry points use."""
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds until the function's time-out."""
@@ -106,7 +106,7 @@ def _call(
         if is_throttle(error):
             raise Throttled(f"{name}: {code_of(error)}: {message_of(error)}") from error
         raise
-    # Names and states alone: a dataset's lines are the words of the owner's customers.
+    # Log names and states only: a dataset's lines are the words of the owner's customers.
     _log.info(json.dumps({"run": parsed.run, "step": name, "end": result["end"], "state": result.get(branch[0])}))
     return result
 
@@ -117,12 +117,12 @@ def check_inputs(event: dict[str, Any], context: LambdaContext) -> dict[str, Any
 
 
 def start_training(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Create the optimization job, or take over the one of the same content; `$.job`."""
+    """Create the optimization job, or take over the existing one with the same content; `$.job`."""
     return _call(training.start, "start_training", event, context)
 
 
 def watch_training(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Look at the job once, and stop it above its ceiling; `$.watch`."""
+    """Check the job once, and stop it above its ceiling; `$.watch`."""
     states = {JOB_FAILED: "failed", JOB_STOPPED: "stopped", CEILING_REACHED: "ceiling"}
     return _call(training.watch, "watch_training", event, context, branch=("status", states))
 
@@ -143,12 +143,12 @@ def open_gate(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def watch_gate_open(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Look whether the canaries serve; `$.gate`."""
+    """Check whether the canaries serve; `$.gate`."""
     return _call(gate.watch, "watch_gate_open", event, context, branch=("state", {GATE_FAILED: "failed"}))
 
 
 def run_gate(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Start, await and read benchmark jobs, as many as the quota takes; `$.bench`."""
+    """Start, await and read benchmark jobs, as many as the quota allows; `$.bench`."""
     states = {GATE_FAILED: "failed", CEILING_REACHED: "ceiling"}
     return _call(bench.run, "run_gate", event, context, branch=("state", states))
 
@@ -174,10 +174,10 @@ def promote(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def watch_promotion(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Look at the update of the serving stack once; `$.promotion`."""
+    """Check the update of the serving stack once; `$.promotion`."""
     return _call(promotion.watch, "watch_promotion", event, context, branch=("state", _PROMOTION))
 
 
 def clean_up(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Remove everything of a run that must not stay, and say how the run ended; `$.ended`. EventBridge calls it too."""
+    """Delete everything that must not remain of a run, and return how it ended; `$.ended`. EventBridge calls it too."""
     return _call(cleanup.clean_up, "clean_up", event, context)

@@ -50,7 +50,7 @@ def check(
 
 
 def _only_one(aws: Aws, event: Event) -> None:
-    """Refuse to run beside an older execution; of two that began at the same moment the one whose name sorts first runs."""
+    """Refuse to run alongside an older execution; of two that began at the same moment the one whose name sorts first runs."""
     if not event.state_machine:
         return
     pages = aws.stepfunctions.get_paginator("list_executions").paginate(
@@ -112,4 +112,4 @@ def _instance_types(aws: Aws) -> set[str]:
 
 
 def _refused(problems: list[str]) -> EndError:
-    return EndError(INPUTS_REFUSED, "; ".join(problems), "mend each, deploy, and start again: cdk-sglang eagle start")
+    return EndError(INPUTS_REFUSED, "; ".join(problems), "fix each, deploy, and start again: cdk-sglang eagle start")

@@ -1,4 +1,4 @@
-"""AI benchmark jobs of a gate: their names, their workload, their requests, and their end.
+"""AI benchmark jobs of a gate: their names, workloads, requests and deletion.
 
 Parameters as documented (docs.aws.amazon.com/sagemaker/latest/dg/generative-ai-inference-recommendations-workload-config.html, read 2026-11).
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import CreateAIBenchmarkJobRequestTypeDef
 
 PARALLEL_MAX = 2
-"""Benchmark jobs of an account and Region at once (docs.aws.amazon.com/general/latest/gr/sagemaker.html, read 2026-11); adjustable."""
+"""Concurrent benchmark jobs per account and Region (docs.aws.amazon.com/general/latest/gr/sagemaker.html, read 2026-11); adjustable."""
 ATTEMPTS = 2
 """Attempts of one measurement: a job may lose its instance."""
 _TOOL_VERSION = "0.8.0"
@@ -52,7 +52,7 @@ class Measurement:
 
     @property
     def pair(self) -> tuple[int, int]:
-        """Repeat and concurrency, which base and candidate share."""
+        """Repeat and concurrency, which are the same for base and candidate."""
         return self.repeat, self.concurrency
 
     def name(self, run: str, attempt: int) -> str:
@@ -61,9 +61,9 @@ class Measurement:
 
 
 def plan(config: Config) -> list[Measurement]:
-    """Return all measurements in the order of their start: base and candidate in turn, first the one and then the other.
+    """Return all measurements in the order of their start: base and candidate take turns at starting first.
 
-    Repeats are outermost, so that a change of the hour falls on every concurrency alike.
+    Repeats are the outermost loop, so that changes over time affect every concurrency equally.
     """
     found = []
     for repeat in range(config.gate.repeats):
@@ -79,7 +79,7 @@ def workload(config: Config, concurrency: int, repeat: int) -> str:
     Args:
         config: Configuration.
         concurrency: Requests in flight.
-        repeat: Number of the repeat; each has prompts of its own, so that none meets the cache of the one before.
+        repeat: Number of the repeat; each has its own prompts, so that none hits the cache of the previous one.
     """
     gate = config.gate
     parameters: dict[str, Any] = {
@@ -143,7 +143,7 @@ def request(
 
 
 def ensure_workload(sagemaker: Any, config: Config, run: str, measurement: Measurement) -> None:
-    """Make the configuration of a measurement's workload unless it is there."""
+    """Create the configuration of a measurement's workload unless it exists."""
     text = workload(config, measurement.concurrency, measurement.repeat)
     try:
         sagemaker.create_ai_workload_config(
@@ -157,7 +157,7 @@ def ensure_workload(sagemaker: Any, config: Config, run: str, measurement: Measu
 
 
 def create(sagemaker: Any, request: CreateAIBenchmarkJobRequestTypeDef) -> bool:
-    """Start a job, or find it started; False if the account's quota of parallel jobs is used up."""
+    """Start a job, or find it already started; False if the account's quota of parallel jobs is used up."""
     try:
         sagemaker.create_ai_benchmark_job(**request)
     except ClientError as error:

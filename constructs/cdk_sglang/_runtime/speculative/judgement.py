@@ -1,4 +1,4 @@
-"""The rule of the gate: faster at every concurrency beyond doubt, by enough, and not slower to the first token by too much."""
+"""The rule of the gate: significantly faster at every concurrency, by enough, and without too large a rise of the time to first token."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .statistics import Interval, interval, paired_ratio
 YES, NO = "yes", "no"
 _FIGURES = ("output_tok_s", "tpot_ms", "ttft_ms", "accept_length")
 _IDLE_ACCEPT = 1.1
-"""Accept length below which a draft does nothing: 1 is the token that the model makes anyway."""
+"""Accept length below which a draft has no effect: 1 is the token that the model generates anyway."""
 
 
 def judged(
@@ -23,12 +23,12 @@ def judged(
     """Return verdict, reasons and figures with their 95 % intervals.
 
     Args:
-        measured: Figures of the repeats by concurrency, and by `base` and `draft`; repeats of the same number are a pair.
-        min_speedup: Least mean ratio of output tokens per second, candidate over base.
-        max_ttft_regression: Largest mean rise of the time to the first token, as a share.
+        measured: Figures of the repeats by concurrency, and by `base` and `draft`; repeats with the same number form a pair.
+        min_speedup: Minimum mean ratio of output tokens per second, candidate over base.
+        max_ttft_regression: Maximum mean increase in the time to first token, as a fraction.
 
     Returns:
-        `verdict`, `reasons`, `speedup` (the least of all concurrencies), `accept_length` (mean; None if unknown) and `concurrency`.
+        `verdict`, `reasons`, `speedup` (the minimum over all concurrencies), `accept_length` (mean; None if unknown) and `concurrency`.
     """
     against: list[str] = []
     rows: list[dict[str, Any]] = []

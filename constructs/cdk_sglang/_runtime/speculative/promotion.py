@@ -29,7 +29,7 @@ from .store import content_hash, read
 
 WAIT_SECONDS = 60
 BUSY_MAX = 4 * 3600.0
-"""Seconds in which another deployment of the stack has to end."""
+"""Seconds within which another deployment of the stack has to end."""
 UPDATE_MAX = 12 * 3600.0
 _CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND")
 _UPDATED = ("UPDATE_COMPLETE", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
@@ -45,8 +45,8 @@ def promote(
     """Start the update of the serving stack; another deployment in progress is waited for.
 
     Raises:
-        EndError: The base model is another by now, or the stack cannot be updated.
-        Throttled: CloudFormation answers too many requests.
+        EndError: The base model has changed, or the stack cannot be updated.
+        Throttled: CloudFormation throttles requests.
     """
     del seconds_left
     before = event.result("promotion")
@@ -107,20 +107,20 @@ def promote(
             raise Throttled(f"UpdateStack: {code_of(error)}") from error
         if "no updates are to be performed" in text.lower():
             return {**running, "state": "done", "started": True}
-        if code_of(error) != "TokenAlreadyExistsException":  # a call whose answer was lost has begun it
+        if code_of(error) != "TokenAlreadyExistsException":  # a call whose response was lost has started it
             reason = f"CloudFormation refuses the update of {config.stack}: {code_of(error)}: {text}"
             registry.decide(aws.sagemaker, arn, registry.REJECTED, reason)
-            raise EndError(FAILED, reason, "mend the stack (cdk-sglang deploy), and start again") from error
+            raise EndError(FAILED, reason, "fix the stack (cdk-sglang deploy), and start again") from error
     return {**running, "started": True, "before": before_value}
 
 
 def watch(
     aws: Aws, config: Config, event: Event, now: dt.datetime, seconds_left: Callable[[], float]
 ) -> dict[str, Any]:
-    """Look at the update once.
+    """Check the update once.
 
     Raises:
-        EndError: CloudFormation took it back, or somebody else changed the stack meanwhile.
+        EndError: CloudFormation rolled it back, or the stack was changed by someone else meanwhile.
     """
     before = event.result("promotion")
     if not before.get("started"):
@@ -135,7 +135,7 @@ def watch(
         why = reasons(aws, config, event.run) or "CloudFormation gives no reason"
         reason = f"the rollout of {event.run} was rolled back: {why}"
         registry.decide(aws.sagemaker, arn, registry.REJECTED, reason)
-        step = "the version before serves; see the new copies' logs and the alarms of the rollout, mend the cause, and start again"
+        step = "the version before serves; see the new copies' logs and the alarms of the rollout, fix the cause, and start again"
         if status == "UPDATE_ROLLBACK_FAILED":
             step = f"the roll-back itself failed: continue it in CloudFormation (aws cloudformation continue-update-rollback --stack-name {config.stack})"
         raise EndError(PROMOTION_ROLLED_BACK, reason, step)
@@ -161,7 +161,7 @@ def parameters_of(stack: Mapping[str, Any]) -> dict[str, str]:
 
 
 def serving_run(aws: Aws, config: Config) -> str:
-    """Return the run whose version is the stack's; empty while the base serves alone."""
+    """Return the run whose version the stack serves; empty while the base serves alone."""
     stack = stack_of(aws, config)
     value = BASE_VALUE if stack is None else parameters_of(stack).get(config.parameter, BASE_VALUE)
     version = value.partition(",")[0]
@@ -183,7 +183,7 @@ def reasons(aws: Aws, config: Config, run: str) -> str:
 
 
 def _same_base(aws: Aws, config: Config, event: Event) -> None:
-    """Refuse a draft for a base that is not the component's any more, and a version that is not whole."""
+    """Reject a draft for a base that is no longer the component's, and an incomplete version."""
     live = live_model(aws, config)
     if live is None or not serves_base(config, live[1]):
         raise EndError(

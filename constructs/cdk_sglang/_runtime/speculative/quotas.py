@@ -13,14 +13,14 @@ _REFUSALS = ("AccessDeniedException", "AccessDenied", "NoSuchResourceException")
 
 
 def quota(quotas: Any, name: str) -> float | None:
-    """Return a quota of SageMaker: the account's own, else AWS's default; None if it is unknown.
+    """Return a quota of SageMaker: the account's own, otherwise AWS's default; None if it is unknown.
 
     Args:
         quotas: Client of Service Quotas.
-        name: Name, such as "ml.g6e.12xlarge for training job usage".
+        name: Name, for example "ml.g6e.12xlarge for training job usage".
 
     Raises:
-        Throttled: Service Quotas answers too many requests.
+        Throttled: Service Quotas throttles requests.
     """
     for listing in ("list_service_quotas", "list_aws_default_service_quotas"):
         found = _found(partial(quotas.get_paginator(listing).paginate, ServiceCode="sagemaker"), name)

@@ -13,7 +13,7 @@ from .ends import Throttled, answered, code_of, is_absent, is_throttle, message_
 PENDING, APPROVED, REJECTED = "PendingManualApproval", "Approved", "Rejected"
 _TEXT_MAX = 1000
 _VALUE_MAX = 256
-"""Longest value of CustomerMetadataProperties (botocore 1.44.5, CustomerMetadataValue)."""
+"""Maximum length of a value of CustomerMetadataProperties (botocore 1.44.5, CustomerMetadataValue)."""
 
 
 def describes(run: str) -> str:
@@ -33,12 +33,12 @@ def find(sagemaker: Any, group: str, run: str) -> str:
 
 
 def packages(sagemaker: Any, group: str, *, status: str = "") -> list[dict[str, Any]]:
-    """Return the packages of a group, the newest first; none if there is no such group.
+    """Return the packages of a group, newest first; empty if the group does not exist.
 
     Args:
         sagemaker: Client of SageMaker.
         group: Name of the package group.
-        status: Approval status of those that count; all by default.
+        status: Approval status to filter by; all by default.
     """
     found: list[dict[str, Any]] = []
     status_filter = {"ModelApprovalStatus": status} if status else {}
@@ -57,7 +57,7 @@ def packages(sagemaker: Any, group: str, *, status: str = "") -> list[dict[str, 
 
 
 def approved_runs(sagemaker: Any, group: str) -> list[str]:
-    """Return the runs whose versions are approved, the newest first: the first that does not serve is the previous one."""
+    """Return the runs whose versions are approved, newest first: the first one that does not serve is the previous version."""
     return [run for item in packages(sagemaker, group, status=APPROVED) if (run := _run_of(item))]
 
 
@@ -73,7 +73,7 @@ def register(
     status: str,
     evidence: Mapping[str, Any],
 ) -> str:
-    """Return the ARN of a run's package, made on the first call.
+    """Return the ARN of a run's package, which the first call creates.
 
     Args:
         sagemaker: Client of SageMaker.

@@ -1,7 +1,7 @@
-"""The evaluation that a training job leaves: results/benchmark_no_eagle_concN.json and benchmark_trained_eagle_concN.json.
+"""The evaluation that a training job writes: results/benchmark_no_eagle_concN.json and benchmark_trained_eagle_concN.json.
 
-AWS documents the names and no content (aws-samples, 03-features/speculative-decoding/EAGLE, read 2026-11). So figures are looked for by the names
-that benchmark tools give them, wherever they stand in the file; a file without any of them is malformed, and named.
+AWS documents the names but not the content (aws-samples, 03-features/speculative-decoding/EAGLE, read 2026-11). So figures are looked for by the names
+that benchmark tools give them, wherever they stand in the file; a file without any of them is malformed, and is reported by name.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ def _walk(content: Any, depth: int) -> Iterator[tuple[str, float]]:
 def settings(found: Mapping[str, Any]) -> tuple[int, int, int]:
     """Return steps, top-k and draft tokens of a draft from its evaluation.
 
-    The evaluation's own settings win. Else one step more than the accept length, since steps beyond it are mostly thrown away; three without
-    any. A chain (top-k 1), which every attention backend takes: it has one draft token more than steps.
+    The evaluation's own settings win. Otherwise one step more than the accept length, since steps beyond it are mostly discarded; three steps
+    without an accept length. A chain (top-k 1), which every attention backend takes: it has one draft token more than steps.
 
     Args:
         found: Evaluation.

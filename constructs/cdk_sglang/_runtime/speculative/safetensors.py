@@ -12,12 +12,12 @@ WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 _NUMBERED = re.compile(r"(?P<stem>.+)-(?P<number>\d+)-of-(?P<count>\d+)\.safetensors")
 _LENGTH_BYTES = 8
 HEADER_MAX = 100_000_000
-"""Largest header that the format's own library takes (safetensors 0.6, `MAX_HEADER_SIZE`; read 2026-11)."""
+"""Largest header that the format's own library accepts (safetensors 0.6, `MAX_HEADER_SIZE`; read 2026-11)."""
 _FIRST = 1 << 16
 
 
 class FormatError(Exception):
-    """A file is no complete safetensors file; the text says which and why."""
+    """A file is not a complete safetensors file; the text says which and why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Tensor:
 
     Attributes:
         file: Name of the file.
-        dtype: Type, such as BF16.
+        dtype: Type, for example BF16.
         shape: Shape.
         size: Size in bytes.
     """
@@ -48,7 +48,7 @@ def tensors(
         read_all: Returns a whole file.
 
     Raises:
-        FormatError: A file is missing, cut short or of another format.
+        FormatError: A file is missing, truncated or in another format.
     """
     found: dict[str, Tensor] = {}
     for file in _names(sizes, read_all):
@@ -77,7 +77,7 @@ def _names(sizes: Mapping[str, int], read_all: Callable[[str], bytes]) -> list[s
 
 
 def _check_numbers(names: list[str]) -> None:
-    """Compare `model-00001-of-00002.safetensors` with its siblings, where no index names them; the first is 1, or 0."""
+    """Compare `model-00001-of-00002.safetensors` with its siblings, if no index names them; numbering starts at 1 or 0."""
     numbers: dict[tuple[str, str, int], set[int]] = {}
     for name in names:
         if match := _NUMBERED.fullmatch(name):

@@ -1,4 +1,4 @@
-"""The owner's filter of captured conversations: a Lambda function that is called with some at a time, and fails closed.
+"""The owner's filter of captured conversations: a Lambda function that is called with batches of them; any failure ends the run (fail closed).
 
 It takes `{"conversations": [...]}`, where each is a line of training data, and returns `{"conversations": [...]}` as they may be trained on, without
 those that may not.
@@ -17,7 +17,7 @@ from .ends import INPUTS_REFUSED, EndError, Throttled, code_of, is_throttle, mes
 from .formats import RecordError, converted, line
 
 _RECORDS, _BYTES = 100, 4 * 2**20
-"""Records and bytes of a call; Lambda takes 6 MB (docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, read 2026-11)."""
+"""Maximum records and bytes of a call; Lambda accepts 6 MB (docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, read 2026-11)."""
 
 
 def scrubbed(lambda_: Any, function: str, found: Iterable[Record], counts: Counts) -> Iterator[dict[str, Any]]:
@@ -31,7 +31,7 @@ def scrubbed(lambda_: Any, function: str, found: Iterable[Record], counts: Count
 
     Raises:
         EndError: The filter fails, or returns something else: nothing may be trained on unfiltered.
-        Throttled: Lambda answers too many requests.
+        Throttled: Lambda throttles requests.
     """
     for batch in _batches(found):
         reply = _call(lambda_, function, batch)
@@ -67,7 +67,7 @@ def _call(lambda_: Any, function: str, batch: list[dict[str, Any]]) -> list[Any]
         raise _refused(function, f"cannot be called: {code_of(error)}: {message_of(error)}") from error
     body = reply["Payload"].read()
     if reply.get("FunctionError"):
-        raise _refused(function, "failed; see its log")  # its text may hold what it was to remove
+        raise _refused(function, "failed; see its log")  # its text may contain what it was meant to remove
     try:
         found = json.loads(body)["conversations"]
     except (ValueError, KeyError, TypeError) as error:
@@ -82,5 +82,5 @@ def _refused(function: str, why: str) -> EndError:
     return EndError(
         INPUTS_REFUSED,
         f"speculative.eagle.scrub: {function} {why}; nothing is trained on unfiltered",
-        "mend the function, and start again: cdk-sglang eagle start",
+        "fix the function, and start again: cdk-sglang eagle start",
     )

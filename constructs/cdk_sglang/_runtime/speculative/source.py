@@ -1,4 +1,4 @@
-"""The dataset of a run: read where the settings say, checked line by line, and written as the training job reads it."""
+"""The dataset of a run: read from the location in the settings, checked line by line, and written in the training job's format."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .upload import Upload
 BUILT_IN, CAPTURED = "built_in", "captured"
 _ENDINGS = (".jsonl", ".json")
 _BAD_SHARE = 0.1
-"""Share of bad lines above which a dataset is taken for a mistake."""
+"""Share of bad lines above which a dataset is considered a mistake."""
 _CLOCK_EVERY = 500
 
 
@@ -115,7 +115,7 @@ def _rows(aws: Aws, place: Place, found: list[File], seconds_left: Callable[[], 
 
 
 def _check(counts: Counts, place: Place, *, is_captured: bool, written: int) -> None:
-    """Refuse a dataset of nothing, or of mistakes."""
+    """Reject a dataset that is empty, or has too many bad lines."""
     total = counts.lines + counts.bad + counts.dropped
     bad = "; ".join(counts.first_bad)
     more = f" (the first {FIRST_BAD})" if counts.bad > FIRST_BAD else ""
@@ -134,4 +134,4 @@ def _check(counts: Counts, place: Place, *, is_captured: bool, written: int) -> 
 
 
 def _refused(reason: str) -> EndError:
-    return EndError(INPUTS_REFUSED, reason, "mend the dataset, and start again: cdk-sglang eagle start")
+    return EndError(INPUTS_REFUSED, reason, "fix the dataset, and start again: cdk-sglang eagle start")

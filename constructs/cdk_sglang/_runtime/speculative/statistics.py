@@ -13,7 +13,7 @@ _PANELS = 20_000
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """A mean and the interval that holds the true one.
+    """A mean and its confidence interval.
 
     Attributes:
         mean: Mean.
@@ -26,7 +26,7 @@ class Interval:
     high: float | None
 
     def rounded(self) -> dict[str, float | None]:
-        """Return the interval as a report has it."""
+        """Return the interval in the form used in a report."""
         return {
             name: None if value is None else round(value, 6)
             for name, value in (("mean", self.mean), ("low", self.low), ("high", self.high))
@@ -73,7 +73,7 @@ def interval(values: Sequence[float]) -> Interval:
 
 
 def paired_ratio(base: Sequence[float], draft: Sequence[float]) -> Interval:
-    """Return the ratio of draft to base over pairs of repeats: the mean of its logarithm, so that twice and half are equally far.
+    """Return the ratio of draft to base over pairs of repeats: the mean of its logarithm, so that doubling and halving weigh equally.
 
     Args:
         base: Figure of each repeat of the base, above zero.

@@ -1,4 +1,4 @@
-"""Files in S3: listings, JSON, parts, and the hash by which a folder's content is told apart."""
+"""Files in S3: listings, JSON, parts, and the hash that identifies a folder's content."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .config import Place
 from .ends import answered
 
 _DELETE_AT_ONCE = 1000
-"""Keys of a DeleteObjects call (docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html, read 2026-11)."""
+"""Maximum number of keys in a DeleteObjects call (docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html, read 2026-11)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ def read_json(s3: Any, bucket: str, key: str) -> Any:
     """Return the JSON of an object; None if it does not exist.
 
     Raises:
-        ValueError: The object is no JSON.
+        ValueError: The object is not JSON.
     """
     body = read(s3, bucket, key)
     return None if body is None else json.loads(body)
@@ -86,7 +86,7 @@ def lines(s3: Any, bucket: str, key: str) -> Iterator[bytes]:
 
 
 def delete_all(s3: Any, place: Place) -> int:
-    """Delete every object below a folder and every upload that was begun there; return the number of objects."""
+    """Delete every object below a folder and every multipart upload started there; return the number of objects."""
     assert place.prefix, "a whole bucket is never deleted"
     for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=place.bucket, Prefix=place.prefix):
         for upload in page.get("Uploads", ()):

@@ -1,4 +1,4 @@
-"""The optimization job that trains a draft: its request, its name that follows from its content, and its ceilings."""
+"""The optimization job that trains a draft: its request, its name, which is derived from its content, and its ceilings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .event import Event
 from .store import files, write_json
 
 WAIT_MIN, WAIT_MAX = 60, 300
-"""Seconds between two looks: the wait grows to the larger one, since jobs take hours and have no event of their own."""
+"""Seconds between two checks: the wait grows to the larger value, since jobs take hours and emit no event."""
 _NAME_HEAD = 40
 _HOUR = 3600
 _EXISTS = ("ResourceInUse", "ConflictException")
@@ -89,7 +89,7 @@ def request(config: Config, name: str, dataset: Mapping[str, Any], *, run: str) 
 
 
 def ceiling_seconds(config: Config) -> int:
-    """Return the longest run of a job: by hours, and by dollars at its price."""
+    """Return the maximum runtime of a job: by hours, and by dollars at its price."""
     training = config.training
     assert training is not None
     hours = training.max_hours
@@ -101,17 +101,17 @@ def ceiling_seconds(config: Config) -> int:
 def start(
     aws: Aws, config: Config, event: Event, now: dt.datetime, seconds_left: Callable[[], float]
 ) -> dict[str, Any]:
-    """Create the job, or take over the job of the same content.
+    """Create the job, or take over the existing job with the same content.
 
     Raises:
-        EndError: SageMaker refuses the job.
+        EndError: SageMaker rejects the job.
     """
     del now, seconds_left
     name = event.result("inputs")["job_name"]
     found = answered(aws.sagemaker.describe_optimization_job, OptimizationJobName=name)
     attempt = 1
     while found is not None and found["OptimizationJobStatus"] in {"FAILED", "STOPPED", "STOPPING"}:
-        attempt += 1  # its name is taken for ever
+        attempt += 1  # its name can never be reused
         found = answered(aws.sagemaker.describe_optimization_job, OptimizationJobName=f"{name}-{attempt}")
     name = name if attempt == 1 else f"{name}-{attempt}"
     record = {"name": name, "run": event.run, "taken_over": found is not None}
@@ -126,7 +126,7 @@ def start(
         except ClientError as error:
             if is_throttle(error):
                 raise Throttled(f"CreateOptimizationJob: {code_of(error)}") from error
-            if code_of(error) not in _EXISTS:  # those were created by a call whose answer was lost
+            if code_of(error) not in _EXISTS:  # these were created by a call whose response was lost
                 raise _refused(config, error) from error
     described = found or answered(aws.sagemaker.describe_optimization_job, OptimizationJobName=name)
     if described is None:
@@ -150,13 +150,13 @@ def _refused(config: Config, error: ClientError) -> EndError:
             text,
             f"request an increase of {training.instance!r} for training job usage in Service Quotas, or name another instance",
         )
-    return EndError(JOB_FAILED, text, "mend what SageMaker names, and start again: cdk-sglang eagle start")
+    return EndError(JOB_FAILED, text, "fix what SageMaker names, and start again: cdk-sglang eagle start")
 
 
 def watch(
     aws: Aws, config: Config, event: Event, now: dt.datetime, seconds_left: Callable[[], float]
 ) -> dict[str, Any]:
-    """Look at the job once; stop it above its ceiling.
+    """Check the job once; stop it above its ceiling.
 
     Raises:
         EndError: The job has ended without a draft.
@@ -190,7 +190,7 @@ def watch(
         raise EndError(JOB_STOPPED, text, _again(event), figures=figures)
     wait = min(WAIT_MAX, max(WAIT_MIN, round(before.get("wait_seconds", WAIT_MIN / _GROWTH) * _GROWTH)))
     left = ceiling_seconds(config) - elapsed
-    if 0 < left < wait:  # the next look is at the ceiling, not minutes behind it
+    if 0 < left < wait:  # the next check is at the ceiling, not minutes after it
         wait = max(1, int(left) + 1)
     return {**figures, "status": "running", "wait_seconds": wait}
 
@@ -220,7 +220,7 @@ def _waited(found: Mapping[str, Any], now: dt.datetime) -> float:
 
 
 def _over(config: Config, elapsed: float, waited: float, *, tolerance: float) -> str:
-    """Return the ceiling that a job has reached; empty for none."""
+    """Return the ceiling that a job has reached; empty if none."""
     training = config.training
     assert training is not None
     if elapsed and elapsed >= ceiling_seconds(config) - tolerance:
@@ -244,4 +244,4 @@ def _ceiling(config: Config, name: str, what: str, figures: Mapping[str, Any]) -
 
 
 def _again(event: Event) -> str:
-    return f"see the job's log in CloudWatch (/aws/sagemaker/OptimizationJobs), mend it, and start again: cdk-sglang eagle start (this was {event.run})"
+    return f"see the job's log in CloudWatch (/aws/sagemaker/OptimizationJobs), fix it, and start again: cdk-sglang eagle start (this was {event.run})"

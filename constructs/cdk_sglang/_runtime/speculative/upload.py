@@ -1,4 +1,4 @@
-"""A file that is written to S3 as a stream, in parts, and is there only when it is whole."""
+"""A file that is written to S3 as a stream, in parts, and exists only once it is complete."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PART = 8 * 2**20
 
 
 class Upload:
-    """Writes an object piece by piece; an error on the way leaves no object and no upload.
+    """Writes an object piece by piece; an error leaves no object and no upload behind.
 
     Args:
         s3: Client of S3.

@@ -78,7 +78,7 @@ def judge(
 
 
 def spent_usd(event: Event) -> float:
-    """Return what a run has cost so far, about: training and gate."""
+    """Return the approximate cost of a run so far: training and gate."""
     spent: float = round(event.result("watch").get("spent_usd", 0.0) + event.result("bench").get("usd", 0.0), 2)
     return spent
 

@@ -1,1 +1,1 @@
-"""Starts a pipeline by a schedule or an alarm."""
+"""Starts a pipeline on a schedule or an alarm."""

@@ -1,4 +1,4 @@
-"""Start a run of a pipeline under a name of its own: EventBridge names executions otherwise than the runs that they are."""
+"""Start a run of a pipeline under its own name: EventBridge would give the execution a name that is not a run's."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ def run_name(now: dt.datetime, event_id: str) -> str:
 
     Args:
         now: Time of the start.
-        event_id: What tells two events of the same second apart.
+        event_id: Distinguishes two events of the same second.
     """
     digits = hashlib.sha256(event_id.encode()).hexdigest()[:4]
     return f"r{now.astimezone(dt.UTC):%Y%m%dT%H%M%S}-{digits}"

@@ -19,7 +19,7 @@ _TARGETS_AT_ONCE = (
 )
 _SHOWN = 3
 DIGEST = "sha256:"
-_AGAIN = "the old version serves; see the alarms and logs of the new one, mend it, and deploy again"
+_AGAIN = "the old version serves; see the alarms and logs of the new one, fix it, and deploy again"
 
 
 def endpoint_findings(sagemaker: SageMakerClient, specification: Specification) -> list[Finding]:
@@ -37,7 +37,7 @@ def endpoint_findings(sagemaker: SageMakerClient, specification: Specification) 
     if status != "InService":
         return [
             wrong(
-                f"endpoint {name}: is {status}{_because(description)}; look at its events, and deploy again when that is mended"
+                f"endpoint {name}: is {status}{_because(description)}; look at its events, and deploy again when that is fixed"
             )
         ]
     if config != specification.config:
@@ -76,7 +76,7 @@ def _component(
     if status in ON_ITS_WAY:
         return [waiting(f"{name}: is {status}")], 0
     if status != "InService":
-        return [wrong(f"{name}: is {status}{_because(description)}; see its logs, mend it, and deploy again")], 0
+        return [wrong(f"{name}: is {status}{_because(description)}; see its logs, fix it, and deploy again")], 0
     findings = []
     if description["EndpointName"] != specification.endpoint:
         findings.append(

@@ -85,7 +85,7 @@ def _refused(
         if elapsed > limit:
             return wrong(
                 f"{name}: no copy started within {limit} s of the first request; "
-                "see its scaling activities, the alarm on NoCapacityInvocationFailures, and whether instances are to be had"
+                "see its scaling activities, the alarm on NoCapacityInvocationFailures, and whether instances are available"
             )
         return waiting(f"{name}: has no copy to answer yet" + ("; the request wakes it" if copies == 0 else ""))
     if code in _STARTING:
