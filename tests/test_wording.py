@@ -24,7 +24,7 @@ PHRASES: Final = {
     r"\bto be had\b": "available",
     r"\bcannot be had\b": "is unavailable",
     r"\bmend(s|ed|ing)?\b": "fix, correct",
-    r"\btak(e|es|ing|en) ((it|them|an update|the update|a deployment) )?back\b": "roll back",
+    r"\b(tak(e|es|ing|en)|took) ((it|them|an update|the update|a deployment) )?back\b": "roll back",
 }
 """What is not written, as a regular expression, and what is written in its place."""
 

@@ -32,7 +32,7 @@ def test_a_silent_rollback_fails_the_deployment_that_cloudformation_believed_in(
     assert done.returncode == 1
     output = flat(done)
     assert "endpoint fleet: asked for configuration ChatConfig" in output
-    assert f"serves with {before}: SageMaker took the update back without a reason; the old version serves" in output
+    assert f"serves with {before}: SageMaker rolled the update back without a reason; the old version serves" in output
     assert fleet.status() == "UPDATE_ROLLBACK_COMPLETE"
     assert fleet.config() == before
     assert fleet.variable(VERSION) == "old"

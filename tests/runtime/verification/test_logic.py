@@ -150,7 +150,7 @@ def test_what_was_asked_is_live_and_answers(check: Check) -> None:
 
 def test_another_configuration_is_a_silent_rollback(check: Check) -> None:
     assert check.refuses(config="fleet-2") == (
-        "endpoint fleet: asked for configuration fleet-2, serves with fleet-1: SageMaker took the update back without a reason; "
+        "endpoint fleet: asked for configuration fleet-2, serves with fleet-1: SageMaker rolled the update back without a reason; "
         "the old version serves; see the alarms and logs of the new one, fix it, and deploy again"
     )
 
@@ -208,7 +208,7 @@ def test_a_component_that_went_back_to_its_old_model_is_named_with_its_reason(ch
     in_service(sagemaker)
     problem = check.refuses(spec(model="llama-2"))
     assert problem.startswith(
-        "component llama: asked for model llama-2, serves llama-1: SageMaker took the update back (Container failed to start"
+        "component llama: asked for model llama-2, serves llama-1: SageMaker rolled the update back (Container failed to start"
     )
     assert problem.endswith("fix it, and deploy again")
 

@@ -44,7 +44,7 @@ def endpoint_findings(sagemaker: SageMakerClient, specification: Specification) 
         return [
             wrong(
                 f"endpoint {name}: asked for configuration {specification.config}, serves with {config}: "
-                f"SageMaker took the update back{_because(description, otherwise=' without a reason')}; {_AGAIN}"
+                f"SageMaker rolled the update back{_because(description, otherwise=' without a reason')}; {_AGAIN}"
             )
         ]
     return []
@@ -96,7 +96,7 @@ def _component(
             findings.append(
                 wrong(
                     f"{name}: asked for model {variant.model}{where}, serves {', '.join(models) or 'none'}: "
-                    f"SageMaker took the update back{_because(description, otherwise=' without a reason')}; {_AGAIN}"
+                    f"SageMaker rolled the update back{_because(description, otherwise=' without a reason')}; {_AGAIN}"
                 )
             )
     types = {specification.get("InstanceType", "") for specification in specifications}
