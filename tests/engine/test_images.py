@@ -124,7 +124,7 @@ def test_what_is_refused_for_the_aws_container_really_breaks_there(
             "0.5.16",
             {"load_format": "expert_pack"},
             (
-                "load_format: the image has SGLang 0.5.16 (held against 0.5.17), which does not take expert_pack; choose from "
+                "load_format: the image has SGLang 0.5.16 (compared with 0.5.17), which does not take expert_pack; choose from "
                 f"{', '.join(map(str, release_of('0.5.17').option('load_format').choices))} "
                 "or use an image with SGLang 0.5.19 or newer"
             ),

@@ -158,7 +158,7 @@ def test_what_a_killed_scan_left_is_tagged_and_deleted_after_its_deadline(world:
     )  # as seen before the second deadline
     clean_left_over(early)
     assert world.names() == [running.endpoint.stack_name]
-    assert any("which may still run; if not: cdk-sglang bench clean" in line for line in world.lines)
+    assert any("which may still be running; if not: cdk-sglang bench clean" in line for line in world.lines)
 
 
 def test_clean_deletes_all_of_scans_and_nothing_else_and_may_be_repeated(

@@ -81,7 +81,7 @@ def _budget(content: dict[str, Any], **changes: Any) -> tuple[dict[str, Any], li
 def test_the_fleets_budget_is_watched_where_its_instances_can_be_counted(fine: dict[str, Any]) -> None:
     alarms, _ = _budget(fine, observability={"enrichment": "enabled"})
     (alarm,) = (one["Properties"] for one in alarms.values())
-    assert alarm["AlarmDescription"].startswith("fleet test (budget 30 USD per hour): the instances that run cost more")
+    assert alarm["AlarmDescription"].startswith("fleet test (budget 30 USD per hour): the running instances cost more")
     assert alarm["AlarmDescription"].endswith("docs/runbooks/cost-over-budget.md")
     assert alarm["EvaluationCriteria"]["PromQLCriteria"]["Query"].endswith(") > 30")
     assert "alarmtopicarn" in alarm["AlarmActions"][0]["Ref"]
