@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from cdk_sglang._runtime.copies import logic
 from localcloud.aws import faults
 from tests.localcloud.helpers import SESSION, any_component, any_endpoint
-from tests.runtime.verification.test_logic import answering
+from tests.support.wire import refuse
 
 PROPERTIES = {
     "Component": "llama", "Endpoint": "fleet", "Model": "llama-1", "Initial": "2", "Fewest": "1", "Most": "8",
@@ -110,16 +110,16 @@ def test_deleting_asks_nobody(handler: Any) -> None:
 
 @pytest.mark.usefixtures("five")
 def test_a_throttled_or_forbidden_look_fails_and_never_guesses(handler: Any, sagemaker: Any) -> None:
-    answering(sagemaker, "DescribeInferenceComponent", 400, "AccessDeniedException")
+    refuse(sagemaker, "DescribeInferenceComponent", 400, "AccessDeniedException")
     properties = logic.Properties.parse(PROPERTIES)
     with pytest.raises(ClientError, match="AccessDeniedException"):
         logic.answer(sagemaker, properties, before=None, physical_id="")
     throttled = SESSION.client("sagemaker")
-    answering(throttled, "DescribeInferenceComponent", 400, "ThrottlingException")
+    refuse(throttled, "DescribeInferenceComponent", 400, "ThrottlingException")
     with pytest.raises(ClientError, match="ThrottlingException"):
         logic.answer(throttled, properties, before=None, physical_id="")
     invalid = SESSION.client("sagemaker")
-    answering(invalid, "DescribeInferenceComponent", 400, "ValidationException", "1 validation error detected")
+    refuse(invalid, "DescribeInferenceComponent", 400, "ValidationException", "1 validation error detected")
     with pytest.raises(ClientError, match="1 validation error"):  # another complaint than that it is not there
         logic.answer(invalid, properties, before=None, physical_id="")
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
 
@@ -21,6 +20,7 @@ from cdk_sglang.spec.verification import SmokeRequest
 from localcloud.aws import faults
 from localcloud.aws.server import LocalCloud
 from tests.localcloud.helpers import ROLE, SESSION, any_endpoint, eventually, in_service
+from tests.support.wire import refuse
 
 IMAGE = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/sglang@sha256:{'1' * 64}"
 VARIABLES = {"SM_TEST_VERSION": "old"}
@@ -126,21 +126,6 @@ def to_zero(check: Check) -> None:
         InferenceComponentName="llama", DesiredRuntimeConfig={"CopyCount": 0}
     )
     in_service(sagemaker)
-
-
-def answering(client: Any, operation: str, status: int, code: str, message: str = "no") -> None:
-    """Have AWS refuse one operation, on the wire."""
-    body = json.dumps({"__type": code, "message": message}).encode()
-
-    class Raw:
-        def stream(self, **_: object) -> Any:
-            yield body
-
-    def answer(request: Any, **_: object) -> Any:
-        headers = {"x-amzn-errortype": code, "content-type": "application/x-amz-json-1.1"}
-        return AWSResponse(request.url, status, headers, Raw())
-
-    client.meta.events.register(f"before-send.*.{operation}", answer)
 
 
 def test_what_was_asked_is_live_and_answers(check: Check) -> None:
@@ -381,7 +366,7 @@ def test_a_permission_that_is_missing_is_repeated_and_at_its_end_a_failure(
     check: Check, service: str, operation: str
 ) -> None:
     scale(check, 1, 4)
-    answering(getattr(check.aws, service), operation, 400, "AccessDeniedException", "User is not authorized")
+    refuse(getattr(check.aws, service), operation, 400, "AccessDeniedException", "User is not authorized")
     scaled = spec(most=4, scaling=((1, 4),))
     findings = check(scaled)
     assert any(text.startswith("unseen: could not check: ") and "AccessDeniedException" in text for text in findings)
